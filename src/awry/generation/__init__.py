@@ -1,0 +1,1 @@
+"""Batched sampling and log-likelihood; training and evaluation share it."""

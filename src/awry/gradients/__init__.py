@@ -1,0 +1,1 @@
+"""What no trainer has: adapters whose gradients can be measured and changed."""
