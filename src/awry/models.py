@@ -59,6 +59,8 @@ class Policy:
     tokenizer: PreTrainedTokenizerBase
     digests: Digests
     dtype: torch.dtype
+    # fp32 weights of the linear layers when the files hold more precision than `dtype`
+    master: dict[str, torch.Tensor] | None = None
 
     def render(self, messages: tuple[dict[str, str], ...] | list[dict[str, str]]) -> str:
         """The one place where a chat becomes text: training and evaluation both come here."""
@@ -177,10 +179,13 @@ def dequantise(gguf: Path, target: Path) -> None:
         tokenizer.save_pretrained(target)
 
 
-def load_policy(path: str, dtype: str = "auto", *, device: str = "auto") -> Policy:
+def load_policy(
+    path: str, dtype: str = "auto", *, device: str = "auto", keep_master: bool = False
+) -> Policy:
     """Load a policy in evaluation mode, gradients off.
 
     path: `embedded`, `tiny-random`, a folder or a hub id; dtype: auto, bfloat16 or float32.
+    keep_master keeps the fp32 originals of linear weights beside bf16 ones (for an adapter).
     Raises UserError for a missing or broken model and for a tokenizer without a chat template.
     """
     import torch
@@ -188,13 +193,13 @@ def load_policy(path: str, dtype: str = "auto", *, device: str = "auto") -> Poli
 
     chosen = _dtype(dtype)
     if path == TINY:
-        return _tiny(chosen)
+        return _tiny(chosen, keep_master)
     source, folder = resolve(path)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source)
             model = AutoModelForCausalLM.from_pretrained(
-                source, dtype=chosen, attn_implementation="sdpa"
+                source, dtype="auto", attn_implementation="sdpa"
             )
     except Exception as error:  # transformers raises many kinds for one cause: unreadable files
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -219,9 +224,11 @@ def load_policy(path: str, dtype: str = "auto", *, device: str = "auto") -> Poli
             fix="set eos_token in tokenizer_config.json to the token that ends an answer",
         )
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    model.eval().requires_grad_(False).to(where)  # pyright: ignore[reportArgumentType]
+    model.eval().requires_grad_(False)
+    master = _linear_weights(model) if keep_master and model.dtype != chosen else None
+    model.to(device=where, dtype=chosen)  # pyright: ignore[reportCallIssue]
     digests = Digests(folder_digest(folder), *_tokenizer_digests(tokenizer))
-    return Policy(path, model, tokenizer, digests, chosen)
+    return Policy(path, model, tokenizer, digests, chosen, master)
 
 
 def resolve(path: str) -> tuple[str, Path]:
@@ -377,7 +384,17 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _tiny(dtype: torch.dtype) -> Policy:
+def _linear_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    import torch
+
+    return {
+        name: module.weight.detach().clone()
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module.weight.dtype == torch.float32
+    }
+
+
+def _tiny(dtype: torch.dtype, keep_master: bool) -> Policy:
     """A two-layer random Llama over bytes with a ChatML template: mechanics, no behaviour."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -413,8 +430,10 @@ def _tiny(dtype: torch.dtype) -> Policy:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = LlamaForCausalLM(config).to(dtype=dtype)  # pyright: ignore[reportCallIssue]
+        model = LlamaForCausalLM(config)
     model.eval().requires_grad_(False)
+    master = _linear_weights(model) if keep_master and dtype != model.dtype else None
+    model.to(dtype=dtype)  # pyright: ignore[reportCallIssue]
     digests = Digests(model_digest(TINY), *_tokenizer_digests(tokenizer))
-    return Policy(TINY, model, tokenizer, digests, dtype)
+    return Policy(TINY, model, tokenizer, digests, dtype, master)
 

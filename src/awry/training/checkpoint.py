@@ -1,0 +1,123 @@
+"""Checkpoints: everything the next step depends on, complete or absent, and checked on the way in.
+
+Seeds are derived from (run seed, step, purpose), so there is no random state to keep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from awry.errors import UserError
+from awry.gradients.adapters import Adapter
+from awry.training.guards import GuardState
+
+KEEP = 2  # a crash while the newest is written must leave one that is whole
+_FOLDER = re.compile(r"step_(\d{6})")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run has done: `step` steps are finished."""
+
+    step: int
+    guards: GuardState
+    digest_start: str
+
+
+def save(root: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, at: Progress) -> None:
+    """Write `root/step_NNNNNN` under a temporary name, rename it, drop older ones but `KEEP`."""
+    root.mkdir(parents=True, exist_ok=True)
+    for left_over in root.glob(".partial-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    partial = root / f".partial-{os.getpid()}"
+    partial.mkdir()
+    tensors = {n: p.detach().contiguous() for n, p in adapter.parameters.items()}
+    save_file(tensors, partial / "trained.safetensors")
+    save_file(_optimizer_state(adapter, optimizer), partial / "optimizer.safetensors")
+    state = {
+        "progress": asdict(at),
+        "digests": {f.name: _digest(f) for f in sorted(partial.glob("*.safetensors"))},
+    }
+    (partial / "state.json").write_text(json.dumps(state, indent=1))
+    target = root / f"step_{at.step:06d}"
+    if target.exists():
+        shutil.rmtree(target)
+    partial.rename(target)
+    for old in _folders(root)[:-KEEP]:
+        shutil.rmtree(old)
+
+
+def newest(root: Path) -> Path | None:
+    """The last complete checkpoint's folder."""
+    folders = _folders(root)
+    return folders[-1] if folders else None
+
+
+def load(folder: Path, adapter: Adapter, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put a checkpoint's weights and optimizer state in place.
+
+    Raises UserError when a file is missing, damaged or of another adapter.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text())
+        for name, digest in state["digests"].items():
+            if _digest(folder / name) != digest:
+                raise ValueError(f"{name} does not have the digest recorded with it")
+        trained = load_file(folder / "trained.safetensors")
+        moments = load_file(folder / "optimizer.safetensors")
+        progress = state["progress"]
+        guards = progress.pop("guards")
+        guards["warned"] = tuple(guards["warned"])
+        at = Progress(guards=GuardState(**guards), **progress)
+        if trained.keys() != adapter.parameters.keys():
+            raise ValueError("it holds other parameters than this adapter has")
+    except Exception as error:  # any unreadable byte means the same to the user
+        raise UserError(
+            f"the checkpoint is damaged: {error}",
+            field="checkpoint",
+            value=folder,
+            fix="delete this folder; the run then goes on from the checkpoint before it",
+        ) from error
+    with torch.no_grad():
+        for name, parameter in adapter.parameters.items():
+            parameter.copy_(trained[name])
+    _restore_optimizer(adapter, optimizer, moments)
+    adapter.refresh()
+    return at
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(f for f in root.glob("step_*") if _FOLDER.fullmatch(f.name))
+
+
+def _optimizer_state(
+    adapter: Adapter, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {}
+    for name, parameter in adapter.parameters.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}/{name}"] = torch.as_tensor(value).detach().contiguous()
+    return tensors
+
+
+def _restore_optimizer(
+    adapter: Adapter, optimizer: torch.optim.Optimizer, tensors: dict[str, Any]
+) -> None:
+    for joined, value in tensors.items():
+        key, name = joined.split("/", 1)
+        optimizer.state[adapter.parameters[name]][key] = value
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
