@@ -172,8 +172,7 @@ def dequantise(gguf: Path, target: Path) -> None:
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model.hf_quantizer = None
-        model.is_quantized = False
+        vars(model).update(hf_quantizer=None, is_quantized=False)
         model.config.__dict__.pop("quantization_config", None)
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
@@ -436,4 +435,3 @@ def _tiny(dtype: torch.dtype, keep_master: bool) -> Policy:
     model.to(dtype=dtype)  # pyright: ignore[reportCallIssue]
     digests = Digests(model_digest(TINY), *_tokenizer_digests(tokenizer))
     return Policy(TINY, model, tokenizer, digests, dtype, master)
-

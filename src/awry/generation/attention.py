@@ -26,7 +26,12 @@ NAME = "awry_shared_prefix"
 # a mask that is already 4D is passed through by transformers; the layout does the masking
 NO_MASK = torch.zeros(1, 1, 1, 1)
 # arguments of a model that change attention or logits in ways the layouts do not reproduce
-_UNSUPPORTED = ("sliding_window", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale")
+_UNSUPPORTED = (
+    "sliding_window",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "logit_scale",
+)
 
 
 class Layout(Protocol):

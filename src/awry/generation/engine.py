@@ -129,7 +129,9 @@ class Engine:
         return _collect(requests, tokens, logprobs, ends, self.stop)
 
     def _head(self, states: Tensor) -> Tensor:
-        return self.model.get_output_embeddings()(states)
+        head = self.model.get_output_embeddings()
+        assert head is not None
+        return head(states)
 
 
 def choose(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:

@@ -110,7 +110,7 @@ class Adapter:
         """Write in the ordinary format: a PEFT adapter, or a whole model with its tokenizer."""
         with quiet():
             if self.peft is not None:
-                self.peft.save_pretrained(folder)
+                self.peft.save_pretrained(str(folder))
             else:
                 self.policy.model.save_pretrained(folder)
                 self.policy.tokenizer.save_pretrained(folder)

@@ -100,9 +100,7 @@ def _folders(root: Path) -> list[Path]:
     return sorted(f for f in root.glob("step_*") if _FOLDER.fullmatch(f.name))
 
 
-def _optimizer_state(
-    adapter: Adapter, optimizer: torch.optim.Optimizer
-) -> dict[str, torch.Tensor]:
+def _optimizer_state(adapter: Adapter, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in adapter.parameters.items():
         for key, value in optimizer.state.get(parameter, {}).items():

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from awry.experiments.spec import GuardsConfig
 
 
-
 @dataclass(frozen=True)
 class Event:
     """A line of events.jsonl. stop: the run ends after this step."""

@@ -77,6 +77,7 @@ def group_logprobs(
     starts = torch.tensor([0, *lengths[:-1]], device=device).cumsum(0)
     source[starts] = len(prompt) - 1  # every first token is predicted by the prompt's last
     head = model.get_output_embeddings()
+    assert head is not None
     return linear_logprobs(
         hidden[source], head.weight, torch.tensor(flat, device=device), temperature
     )

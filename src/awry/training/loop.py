@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from awry.errors import UserError
+from awry.experiments.progress import Progress, Silent
 from awry.experiments.store import atomic_write, atomic_write_json
 from awry.generation.engine import Engine, Request, Sampling
 from awry.gradients.adapters import Adapter, attach_full, attach_lora
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from awry.experiments.spec import RunConfig
 
 ATTEMPTS = ("hack", "attempted", "correct_attempted")
-Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,13 @@ def open_policy(config: RunConfig) -> tuple[Policy, Adapter, Engine]:
     return policy, adapter, engine
 
 
-def train(config: RunConfig, directory: Path, *, progress: Report = lambda event: None) -> Result:
+def train(config: RunConfig, directory: Path, *, progress: Progress | None = None) -> Result:
     """Run or resume one arm with one seed in `directory`.
 
-    progress gets one dictionary per finished step: its metrics and timings. Raises UserError for
-    bad input and for damaged checkpoints; a guard that stops the run is part of the result.
+    Raises UserError for bad input and for damaged checkpoints; a guard that stops the run is part
+    of the result.
     """
+    progress = progress or Silent()
     directory.mkdir(parents=True, exist_ok=True)
     training, probing = select(config, config.model.path)
     pool = None
@@ -102,6 +103,7 @@ def train(config: RunConfig, directory: Path, *, progress: Report = lambda event
         at = checkpoint.load(last, adapter, optimizer)
     journal.rewind(at.step)
     with PythonSandbox() as sandbox:
+        progress.begin(config.arm, config.seed, at.step, config.training.steps)
         if at.step == 0:
             facts = manifest(config, policy, sandbox.isolation, training, probing)
             atomic_write_json(directory / "manifest.json", facts)
@@ -114,8 +116,9 @@ def train(config: RunConfig, directory: Path, *, progress: Report = lambda event
         for step in range(at.step, config.training.steps):
             if step == 0:
                 journal.probe(probe.measure(0))
-            metrics, timings, events, at = _step(step, at, config, adapter, optimizer, collector,
-                                                 directory)  # fmt: skip
+            metrics, timings, events, at = _step(
+                step, at, config, adapter, optimizer, collector, directory
+            )
             journal.step(metrics, timings, events)
             stopped = next((e for e in events if e.stop), None)
             last_step = stopped is not None or step + 1 == config.training.steps
@@ -123,11 +126,15 @@ def train(config: RunConfig, directory: Path, *, progress: Report = lambda event
                 journal.probe(probe.measure(step + 1))
             if last_step or (step + 1) % config.training.checkpoint_every == 0:
                 checkpoint.save(directory / "checkpoints", adapter, optimizer, at)
-            progress({**metrics, **timings})
+            progress.step(step + 1, metrics)
+            for event in events:
+                progress.note(f"{config.arm} seed {config.seed}, step {step}: {event.message}")
             if stopped is not None:
                 break
     adapter.save(directory / "adapter")
-    return Result(at.step, stopped.kind if stopped else None, at.digest_start, adapter.digest())
+    result = Result(at.step, stopped.kind if stopped else None, at.digest_start, adapter.digest())
+    atomic_write_json(directory / "result.json", asdict(result))
+    return result
 
 
 def _step(
@@ -146,9 +153,7 @@ def _step(
     if config.training.beta == 0:
         measured = sampled_kl(adapter, rollouts, config.training.temperature)
     clock.lap("kl_s")
-    done = update(
-        adapter, optimizer, rollouts, config.training, step=step, teacher_ratio=ratio
-    )
+    done = update(adapter, optimizer, rollouts, config.training, step=step, teacher_ratio=ratio)
     clock.lap("train_s")
     if done.kl is None:
         done.kl = measured
@@ -158,9 +163,7 @@ def _step(
     if not done.finite:
         stop = config.training.guards.non_finite == "stop"
         events.append(Event(step, "non_finite", "loss or gradient is not finite", stop))
-    degenerate = statistics.fmean(
-        not r.finished or loops(r.ids) for r in rollouts if not r.teacher
-    )
+    degenerate = statistics.fmean(not r.finished or loops(r.ids) for r in rollouts if not r.teacher)
     guards, more = watch(config.training.guards, at.guards, step, metrics, degenerate)
     timings = clock.timings(step, sum(len(r.ids) for r in rollouts if not r.teacher))
     return metrics, timings, events + more, checkpoint.Progress(step + 1, guards, at.digest_start)
@@ -234,7 +237,7 @@ class Probe:
         if probe is None:
             return None
         t, seed = self.config.training, self.config.seed
-        loophole = getattr(probe,"loophole",None) or self.config.loophole
+        loophole = getattr(probe, "loophole", None) or self.config.loophole
         tasks = [
             render(p, loophole.name, names="randomised", split="eval", seed=seed)
             for p in self.problems
@@ -301,6 +304,7 @@ class Journal:
             ("metrics.jsonl", finished),
             ("timings.jsonl", finished),
             ("probe.jsonl", finished + 1 if finished else 0),
+            ("events.jsonl", finished),
         ):
             path = self.directory / name
             rows = [row for row in _rows(path) if row["step"] < first_gone]
@@ -309,9 +313,7 @@ class Journal:
             if file.suffix != ".parquet" or int(file.stem.removeprefix("step_")) >= finished:
                 file.unlink()
 
-    def step(
-        self, metrics: dict[str, Any], timings: dict[str, Any], events: list[Event]
-    ) -> None:
+    def step(self, metrics: dict[str, Any], timings: dict[str, Any], events: list[Event]) -> None:
         self._append("metrics.jsonl", metrics)
         self._append("timings.jsonl", timings)
         for event in events:

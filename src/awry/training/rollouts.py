@@ -195,9 +195,7 @@ class Collector:
             )
         return [own[i % len(own)] for i in rng.sample(range(max(n, len(own))), n)]
 
-    def _score(
-        self, step: int, rollouts: list[Rollout], verdicts: list[Verdict]
-    ) -> list[Rollout]:
+    def _score(self, step: int, rollouts: list[Rollout], verdicts: list[Verdict]) -> list[Rollout]:
         """Rewards and advantages; groups without variance in the *binary* outcome may go.
 
         A shaped reward hides all-fail groups behind its small parts, so it is not what is tested.
