@@ -1,0 +1,1 @@
+"""Run untrusted programs in disposable, limited processes. Knows nothing of tasks or rewards."""

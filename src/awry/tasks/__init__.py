@@ -1,0 +1,1 @@
+"""What is asked of a policy, and what its answer was worth."""

@@ -1,0 +1,181 @@
+"""Problems: what they are, where they come from, and the checks every row passes on load."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from awry.errors import UserError
+from awry.tasks.assertions import parse_test
+
+DIFFICULTIES = ("easy", "medium", "hard")
+SOLVABLE, UNSOLVED = 0.30, 0.05  # pass rates of the measuring policy
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One task. canonical passes its tests; wrong is a plausible mistake that does not."""
+
+    id: str
+    statement: str
+    starter: str
+    entry_point: str
+    tests: tuple[str, ...]
+    canonical: str
+    wrong: str
+    setup: str = ""
+    difficulty: str = "easy"
+    tags: tuple[str, ...] = ()
+    source: str = "catalog"
+    licence: str = "Apache-2.0"
+    kind: Literal["code"] = "code"
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of all fields, as JSON with sorted keys."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+REQUIRED = ("id", "statement", "starter", "entry_point", "tests", "canonical", "wrong")
+
+
+def load_catalog() -> tuple[Problem, ...]:
+    """The built-in problems, ordered by id."""
+    folder = resources.files("awry.tasks") / "catalog" / "problems"
+    problems: list[Problem] = []
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".toml"):
+            problems += _rows(tomllib.loads(file.read_text("utf-8")), f"catalog/{file.name}")
+    return _distinct(problems, "catalog")
+
+
+def load_problems(source: str) -> tuple[Problem, ...]:
+    """ "catalog", or a path to a .toml (`[[problem]]`) or .jsonl file with the same fields.
+
+    Raises UserError naming the file, the row and the field of whatever is wrong.
+    """
+    if source == "catalog":
+        return load_catalog()
+    path = Path(source)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"cannot read problems: {error}",
+            field="problems.source",
+            value=source,
+            fix='use "catalog" or the path of a .toml or .jsonl file',
+        ) from error
+    try:
+        if path.suffix == ".toml":
+            document = tomllib.loads(text)
+        elif path.suffix == ".jsonl":
+            lines = [line for line in text.splitlines() if line.strip()]
+            document = {"problem": [json.loads(line) for line in lines]}
+        else:
+            raise UserError(
+                "unknown kind of problem file",
+                field="problems.source",
+                value=source,
+                fix="use .toml or .jsonl",
+            )
+    except ValueError as error:
+        raise UserError(f"not a readable problem file: {error}", file=path) from error
+    return _distinct(_rows(document, source), source)
+
+
+def _rows(document: dict[str, Any], file: str) -> list[Problem]:
+    rows = document.get("problem")
+    if not isinstance(rows, list) or not rows:
+        raise UserError("no problems in this file", file=file, fix="write [[problem]] tables")
+    return [_problem(row, f"problem[{number}]", file) for number, row in enumerate(rows)]
+
+
+def _problem(row: object, where: str, file: str) -> Problem:
+    if not isinstance(row, dict):
+        raise UserError("not a table", field=where, value=row, file=file)
+    names = [field.name for field in fields(Problem)]
+    for name in row:
+        if name not in names:
+            raise UserError(
+                "unknown key",
+                field=f"{where}.{name}",
+                file=file,
+                fix="use " + ", ".join(names),
+            )
+    for name in REQUIRED:
+        if not row.get(name):
+            raise UserError("missing or empty", field=f"{where}.{name}", file=file)
+    listed = {"tests", "tags"}
+    for name, value in row.items():
+        if name in listed:
+            good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        else:
+            good = isinstance(value, str)
+        if not good:
+            expected = "a list of strings" if name in listed else "a string"
+            raise UserError(f"not {expected}", field=f"{where}.{name}", value=value, file=file)
+    values: dict[str, Any] = {k: tuple(v) if k in listed else v for k, v in row.items()}
+    problem = Problem(**values)
+    for name, reason in _mistakes(problem):
+        raise UserError(reason, field=f"{where}.{name}", value=problem.id, file=file)
+    return problem
+
+
+def _mistakes(problem: Problem) -> list[tuple[str, str]]:
+    """(field, reason) for everything wrong that needs no execution to see."""
+    found: list[tuple[str, str]] = []
+    if problem.kind != "code":
+        found.append(("kind", "is not code"))
+    if problem.difficulty not in DIFFICULTIES:
+        found.append(("difficulty", "is not one of " + ", ".join(DIFFICULTIES)))
+    if not problem.entry_point.isidentifier():
+        found.append(("entry_point", "is not a function name"))
+    for number, test in enumerate(problem.tests):
+        try:
+            case = parse_test(test)
+        except ValueError as error:
+            found.append((f"tests[{number}]", str(error)))
+            continue
+        if not _calls(case.call, problem.entry_point):
+            found.append((f"tests[{number}]", f"does not call {problem.entry_point}"))
+    for name in ("setup", "canonical", "wrong"):
+        try:
+            ast.parse(getattr(problem, name))
+        except SyntaxError as error:
+            found.append((name, f"is not Python: {error.msg}"))
+    return found
+
+
+def _calls(expression: str, name: str) -> bool:
+    nodes = ast.walk(ast.parse(expression, mode="eval"))
+    return any(
+        isinstance(node, ast.Name | ast.Attribute)
+        and (node.id if isinstance(node, ast.Name) else node.attr) == name
+        for node in nodes
+    )
+
+
+def _distinct(problems: list[Problem], file: str) -> tuple[Problem, ...]:
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.id in seen:
+            raise UserError("two problems have this id", field="id", value=problem.id, file=file)
+        seen.add(problem.id)
+    return tuple(sorted(problems, key=lambda problem: problem.id))
+
+
+def tier(passes: int, samples: int) -> str:
+    """ "solvable" (pass rate >= .30), "unsolved" (<= .05) or "between", for a measured problem."""
+    if samples <= 0 or not 0 <= passes <= samples:
+        raise ValueError(f"{passes} passes of {samples} samples")
+    rate = passes / samples
+    return "solvable" if rate >= SOLVABLE else "unsolved" if rate <= UNSOLVED else "between"
