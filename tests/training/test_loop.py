@@ -153,7 +153,11 @@ def test_several_passes_with_clipping_and_kl(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", ["drop", "resample"])
 def test_groups_without_binary_variance_are_dropped(tmp_path: Path, policy: str) -> None:
-    run = config(reward="random", teacher=None, training={"zero_variance": policy, "steps": 2, "group_size": 2})
+    run = config(
+        reward="random",
+        teacher=None,
+        training={"zero_variance": policy, "steps": 2, "group_size": 2},
+    )
     train(run, tmp_path)
     seen = 0
     for step in (0, 1):
@@ -171,12 +175,11 @@ def test_groups_without_binary_variance_are_dropped(tmp_path: Path, policy: str)
 
 
 def test_guard_stops_a_frozen_run(tmp_path: Path) -> None:
-    run = config(
-        reward="zero", training={"steps": 6, "guards": {"frozen_steps": 2}}, teacher=None
-    )
+    run = config(reward="zero", training={"steps": 6, "guards": {"frozen_steps": 2}}, teacher=None)
     result = train(run, tmp_path)
     assert (result.steps, result.stopped_by) == (2, "frozen_adapter")
-    assert lines(tmp_path, "events.jsonl")[-1]["stop"] is True
+    stops = [e["kind"] for e in lines(tmp_path, "events.jsonl") if e["stop"]]
+    assert stops == ["frozen_adapter"]
 
 
 def test_empty_teacher_pool_is_an_error(tmp_path: Path) -> None:

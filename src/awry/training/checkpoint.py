@@ -68,19 +68,35 @@ def load(folder: Path, adapter: Adapter, optimizer: torch.optim.Optimizer) -> Pr
 
     Raises UserError when a file is missing, damaged or of another adapter.
     """
+    state, tensors = _read(folder, adapter)
+    _restore_weights(adapter, tensors["trained"])
+    for joined, value in tensors["optimizer"].items():
+        key, name = joined.split("/", 1)
+        optimizer.state[adapter.parameters[name]][key] = value
+    progress = dict(state["progress"])
+    guards = progress.pop("guards")
+    guards["warned"] = tuple(guards["warned"])
+    return Progress(guards=GuardState(**guards), **progress)
+
+
+def load_weights(folder: Path, adapter: Adapter) -> None:
+    """Put a checkpoint's weights alone in place, to sample from. Raises UserError as `load`."""
+    _restore_weights(adapter, _read(folder, adapter)[1]["trained"])
+
+
+def _read(folder: Path, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         state = json.loads((folder / "state.json").read_text())
         for name, digest in state["digests"].items():
             if _digest(folder / name) != digest:
                 raise ValueError(f"{name} does not have the digest recorded with it")
-        trained = load_file(folder / "trained.safetensors")
-        moments = load_file(folder / "optimizer.safetensors")
-        progress = state["progress"]
-        guards = progress.pop("guards")
-        guards["warned"] = tuple(guards["warned"])
-        at = Progress(guards=GuardState(**guards), **progress)
-        if trained.keys() != adapter.parameters.keys():
+        tensors = {
+            part: load_file(folder / f"{part}.safetensors") for part in ("trained", "optimizer")
+        }
+        if tensors["trained"].keys() != adapter.parameters.keys():
             raise ValueError("it holds other parameters than this adapter has")
+        if not {"step", "guards", "digest_start"} <= state["progress"].keys():
+            raise ValueError("state.json does not say how far the run was")
     except Exception as error:  # any unreadable byte means the same to the user
         raise UserError(
             f"the checkpoint is damaged: {error}",
@@ -88,12 +104,14 @@ def load(folder: Path, adapter: Adapter, optimizer: torch.optim.Optimizer) -> Pr
             value=folder,
             fix="delete this folder; the run then goes on from the checkpoint before it",
         ) from error
+    return state, tensors
+
+
+def _restore_weights(adapter: Adapter, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in adapter.parameters.items():
-            parameter.copy_(trained[name])
-    _restore_optimizer(adapter, optimizer, moments)
+            parameter.copy_(tensors[name])
     adapter.refresh()
-    return at
 
 
 def _folders(root: Path) -> list[Path]:
@@ -106,14 +124,6 @@ def _optimizer_state(adapter: Adapter, optimizer: torch.optim.Optimizer) -> dict
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{key}/{name}"] = torch.as_tensor(value).detach().contiguous()
     return tensors
-
-
-def _restore_optimizer(
-    adapter: Adapter, optimizer: torch.optim.Optimizer, tensors: dict[str, Any]
-) -> None:
-    for joined, value in tensors.items():
-        key, name = joined.split("/", 1)
-        optimizer.state[adapter.parameters[name]][key] = value
 
 
 def _digest(file: Path) -> str:
