@@ -1,0 +1,137 @@
+"""What one field of an experiment cannot tell alone: registries, files, agreement of two fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awry.errors import nearest
+from awry.experiments.document import Fault, Where, present, spelling_fix
+
+if TYPE_CHECKING:
+    from awry.experiments.spec import Sections
+
+NAMED_MODELS = ("embedded", "tiny-random")
+
+
+def settle(
+    sections: Sections, override: Mapping[str, Any], file: Path | None
+) -> tuple[Sections, list[Fault]]:
+    """Check what one field alone cannot tell, and make paths absolute."""
+    faults = [*_registry_faults(sections), *_cross_faults(sections, override)]
+    folder = (file.parent if file else Path()).absolute()
+    model, fault = _model_path(sections.model.path, folder)
+    faults += [fault] if fault else []
+    source, fault = _data_file(("problems", "source"), sections.problems.source, "catalog", folder)
+    faults += [fault] if fault else []
+    update: dict[str, Any] = {
+        "model": sections.model.model_copy(update={"path": model}),
+        "problems": sections.problems.model_copy(update={"source": source}),
+    }
+    if sections.teacher:
+        pool, fault = _data_file(("teacher", "pool"), sections.teacher.pool, "builtin", folder)
+        faults += [fault] if fault else []
+        update["teacher"] = sections.teacher.model_copy(update={"pool": pool})
+    return sections.model_copy(update=update), faults
+
+
+def _registry_faults(sections: Sections) -> Iterator[Fault]:
+    from awry.rewards import CONDITIONS
+    from awry.tasks.loopholes import LOOPHOLES
+
+    loopholes: dict[Where, str] = {("loophole", "name"): sections.loophole.name}
+    if sections.probe and sections.probe.loophole:
+        loopholes["probe", "loophole", "name"] = sections.probe.loophole.name
+    for where, name in loopholes.items():
+        if name not in LOOPHOLES:
+            yield Fault(where, "no such loophole", name, spelling_fix(name, [*LOOPHOLES]))
+    if sections.reward not in CONDITIONS:
+        name = sections.reward
+        yield Fault(
+            ("reward",), "no such reward condition", name, spelling_fix(name, [*CONDITIONS])
+        )
+
+
+def _cross_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults between fields, told at the field that the arm overrides, else at the first."""
+
+    def at(*paths: Where) -> Where:
+        return next((path for path in paths if present(override, path)), paths[0])
+
+    training, teacher, problems = sections.training, sections.teacher, sections.problems
+    if teacher:
+        share, size = teacher.share, training.group_size
+        count = share * size
+        # 0.1667 of 6 counts as one: six digits of a third are a fair way to write it
+        if abs(count - round(count)) > 1e-3 or not 1 <= round(count) < size:
+            choices = ", ".join(f"{k / size:.4g}" for k in range(1, min(size, 9)))
+            yield Fault(
+                at(("teacher", "share"), ("training", "group_size")),
+                f"share * group_size is {count:.6g}; it must be a whole number of completions, at "
+                f"least 1 and less than {size}",
+                f"share {share:g}, group_size {size}",
+                f"shares that fit a group of {size}: {choices}",
+            )
+        if sections.loophole.name == "none":
+            yield Fault(
+                at(("loophole", "name"), ("teacher",)),
+                "a teacher of hacks needs a loophole",
+                f"loophole.name none, teacher.pool {teacher.pool}",
+                "write `teacher: null` beside `loophole: {name: none}`",
+            )
+        if teacher.ratio == "pool" and teacher.pool == "builtin":
+            yield Fault(
+                at(("teacher", "ratio"), ("teacher", "pool")),
+                "the builtin pool is authored and has no log-probabilities",
+                "pool",
+                "use `ratio: detached`, or a pool recorded from a policy",
+            )
+    if training.warmup > training.steps:
+        yield Fault(
+            at(("training", "warmup"), ("training", "steps")),
+            "the warm-up is longer than the run",
+            f"warmup {training.warmup}, steps {training.steps}",
+            f"at most {training.steps}",
+        )
+    if problems.ids and len(set(problems.ids)) < len(problems.ids):
+        twice = sorted({i for i in problems.ids if problems.ids.count(i) > 1})
+        yield Fault(("problems", "ids"), "an id appears twice", twice[0], "list each once")
+    sizes = (problems.limit, len(problems.ids) if problems.ids else None)
+    most = min((size for size in sizes if size is not None), default=None)
+    if most is not None and training.problems_per_step > most:
+        yield Fault(
+            at(("training", "problems_per_step"), ("problems", "limit"), ("problems", "ids")),
+            f"asks for more problems a step than there are ({most})",
+            training.problems_per_step,
+            f"at most {most}",
+        )
+
+
+def _model_path(written: str, folder: Path) -> tuple[str, Fault | None]:
+    where: Where = ("model", "path")
+    if written in NAMED_MODELS:
+        return written, None
+    local = folder / Path(written).expanduser()
+    if local.is_dir():
+        return str(local), None
+    if not written.startswith((".", "/", "~")) and re.fullmatch(r"[\w.-]+/[\w.-]+", written):
+        return written, None
+    close, named = nearest(written, NAMED_MODELS), ", ".join(NAMED_MODELS)
+    fix = (f"did you mean `{close}`? " if close else "") + (
+        f"allowed: {named}, a folder (looked for at {local}), or a hub id org/name"
+    )
+    return written, Fault(where, "no such model", written, fix)
+
+
+def _data_file(where: Where, written: str, named: str, folder: Path) -> tuple[str, Fault | None]:
+    if written == named:
+        return written, None
+    path = folder / Path(written).expanduser()
+    if path.is_file():
+        return str(path), None
+    close = f"did you mean `{named}`? " if nearest(written, [named]) else ""
+    return written, Fault(
+        where, "no such file", written, f"{close}allowed: {named}, or a file (looked for at {path})"
+    )

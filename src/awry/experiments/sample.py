@@ -1,0 +1,106 @@
+"""Answers of several policies side by side, graded: models by name, and runs by directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from awry.errors import UserError, nearest
+from awry.experiments.spec import RunConfig
+from awry.generation.engine import Engine, Request, Sampling
+from awry.models import Policy, load_policy
+from awry.sandbox.python import PythonSandbox
+from awry.tasks.code import Grader
+from awry.tasks.loopholes import render
+from awry.tasks.problems import Problem, load_catalog
+from awry.training import checkpoint
+from awry.training.loop import open_policy
+from awry.training.rollouts import derive
+
+A_FEW = 3
+
+
+def sample(
+    policies: Sequence[str],
+    *,
+    problems: Sequence[str] = (),
+    loophole: str = "none",
+    n: int = 1,
+    max_new_tokens: int = 128,
+    temperature: float = 0.9,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Rows {policy, problem_id, evaluator, label, completion, evidence}, by problem, then policy.
+
+    Evaluator names are those of the evaluation split. Raises UserError for unknown names.
+    """
+    chosen = _problems(problems)
+    tasks = [render(p, loophole, names="randomised", split="eval", seed=seed) for p in chosen]
+    answers: list[tuple[int, str, Any, str]] = []
+    for name in policies:
+        policy, engine = _open(name)
+        requests = [
+            Request(
+                tuple(policy.encode(policy.render(task.messages))),
+                tuple(derive(seed, "show", task.problem.id, i) for i in range(n)),
+            )
+            for task in tasks
+        ]
+        sampled = engine.sample(requests, Sampling(max_new_tokens, temperature))
+        answers += [
+            (at, name, task, policy.decode(list(c.ids)))
+            for at, (task, group) in enumerate(zip(tasks, sampled, strict=True))
+            for c in group
+        ]
+    answers.sort(key=lambda answer: answer[0])
+    with PythonSandbox() as sandbox:
+        verdicts = Grader(sandbox).grade([(task, text) for _, _, task, text in answers])
+    return [
+        {
+            "policy": name,
+            "problem_id": task.problem.id,
+            "evaluator": task.evaluator,
+            "label": str(verdict.label),
+            "completion": text,
+            "evidence": verdict.evidence,
+        }
+        for (_, name, task, text), verdict in zip(answers, verdicts, strict=True)
+    ]
+
+
+def _problems(names: Sequence[str]) -> list[Problem]:
+    catalog = {p.id: p for p in load_catalog()}
+    for name in names:
+        if name not in catalog:
+            guess = nearest(name, catalog)
+            raise UserError(
+                "no such problem",
+                field="--problem",
+                value=name,
+                fix=f"did you mean {guess}?" if guess else "see: awry problems list",
+            )
+    return [catalog[name] for name in names] or list(catalog.values())[:A_FEW]
+
+
+def _open(name: str) -> tuple[Policy, Engine]:
+    """A model by name or folder, or a run's policy after its last checkpoint."""
+    facts = Path(name) / "manifest.json"
+    if not facts.exists():
+        policy = load_policy(name)
+        try:
+            return policy, Engine(policy.model, policy.stop_ids)
+        except ValueError as error:
+            raise UserError(
+                f"this architecture is not supported yet: {error}", field="policy", value=name
+            ) from error
+    last = checkpoint.newest(Path(name) / "checkpoints")
+    if last is None:
+        raise UserError(
+            "this run has no checkpoint yet", field="policy", value=name, fix="let it finish a step"
+        )
+    config = RunConfig.model_validate(json.loads(facts.read_text())["config"])
+    policy, adapter, engine = open_policy(config)
+    checkpoint.load_weights(last, adapter)
+    return policy, engine
