@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -102,10 +103,11 @@ def ours(steps: int) -> tuple[list[float], dict[str, float]]:
 
 
 def theirs(steps: int) -> list[float]:
-    import trl
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import TrainerCallback
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     policy = load_policy("embedded", "bfloat16")
     asked = tasks()
@@ -116,14 +118,14 @@ def theirs(steps: int) -> list[float]:
     sandbox.__enter__()
     grader = Grader(sandbox)
 
-    def score(prompts, completions, **_):
+    def score(prompts: Any, completions: Any, **_: object) -> list[float | None]:
         graded = grader.grade(
             [
                 (by_text[p[-1]["content"]], c[-1]["content"])
                 for p, c in zip(prompts, completions, strict=True)
             ]
         )
-        return rewards([v.compiled for v in graded])
+        return list(rewards([v.compiled for v in graded]))
 
     class Stopwatch(TrainerCallback):
         def __init__(self) -> None:
@@ -138,7 +140,7 @@ def theirs(steps: int) -> list[float]:
 
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = trl.GRPOTrainer(
+        trainer = GRPOTrainer(
             model=policy.model,
             processing_class=policy.tokenizer,
             reward_funcs=score,
@@ -146,7 +148,7 @@ def theirs(steps: int) -> list[float]:
             peft_config=LoraConfig(
                 r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"
             ),
-            args=trl.GRPOConfig(
+            args=GRPOConfig(
                 output_dir=folder,
                 loss_type="dr_grpo",
                 scale_rewards="none",

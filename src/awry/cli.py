@@ -73,8 +73,8 @@ def run_command(
 ) -> None:
     """Check, train and report an experiment; run it again to go on where it stopped."""
     from awry.experiments import runner
-    from awry.experiments.progress import Console
     from awry.experiments.spec import load_experiment
+    from awry.progress import Console
 
     experiment = load_experiment(file)
     with Console() as console:
@@ -94,8 +94,8 @@ def preflight_command(file: File, out: Out = RUNS, as_json: Json = False) -> Non
     from dataclasses import asdict
 
     from awry.experiments.preflight import preflight
-    from awry.experiments.progress import Console
     from awry.experiments.spec import load_experiment
+    from awry.progress import Console
 
     experiment = load_experiment(file)
     with Console() as console:
@@ -281,20 +281,22 @@ def problems_measure(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 96,
     temperature: Annotated[float, typer.Option(min=0.0)] = 0.9,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    output: Annotated[Path, typer.Option("--output", help="JSON file, one row per model.")] = Path(
-        "measured.json"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="JSON file by model. Default: where `tiers` looks."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Pass rate of every problem for a model, and the tier it falls in; goes on where it stopped."""
     from awry.generation.engine import Sampling
     from awry.tasks.measure import measure
     from awry.tasks.problems import load_problems, tier
+    from awry.tasks.selection import measured_here
 
     row = measure(
         model,
         load_problems(source),
-        output,
+        output or measured_here(),
         samples=n,
         sampling=Sampling(max_new_tokens, temperature),
         seed=seed,

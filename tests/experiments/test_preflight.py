@@ -10,8 +10,8 @@ from awry import rewards as reward_module
 from awry.errors import UserError
 from awry.experiments import checks, model_checks, preflight, runner
 from awry.experiments.preflight import Check, CheckResult, Setting
-from awry.experiments.progress import Silent
 from awry.experiments.spec import Experiment, experiment
+from awry.progress import Silent
 from awry.sandbox.python import SandboxError
 from awry.tasks.problems import load_catalog
 
@@ -75,7 +75,7 @@ def test_another_experiment_or_other_code_looks_again(tiny, tmp_path, monkeypatc
     results(tiny, tmp_path, stable)
     assert len(calls) == 2
     code = {"revision": "another", "diff_sha256": None}
-    monkeypatch.setattr("awry.experiments.store.code_state", lambda: code)
+    monkeypatch.setattr("awry.files.code_state", lambda: code)
     results(tiny, tmp_path, stable)
     assert len(calls) == 3
     results(tiny, tmp_path, stable)

@@ -14,9 +14,9 @@ import pytest
 from awry.errors import UserError
 from awry.experiments import runner, store
 from awry.experiments.plan import plan
-from awry.experiments.progress import Silent
 from awry.experiments.spec import experiment
 from awry.experiments.views import status_cells, status_rows
+from awry.progress import Silent
 
 
 class Notes(Silent):
@@ -182,7 +182,7 @@ def test_killed_anywhere_it_goes_on_and_ends_the_same(finished, tiny, tmp_path, 
     tiny["arms"] = {"vanilla": {}}
     code = (
         "import sys; from pathlib import Path; from awry.experiments import runner;"
-        "from awry.experiments.progress import Console;"
+        "from awry.progress import Console;"
         "from awry.experiments.spec import load_experiment;"
         "runner.run(load_experiment(sys.argv[1]), Path(sys.argv[2]), progress=Console(), checks=())"
     )

@@ -249,7 +249,8 @@ def test_arms_override_the_base_deeply(tiny) -> None:
     }
     arms = experiment(tiny).arms
     assert list(arms) == ["vanilla", "weak", "alone", "full", "narrow"]
-    assert arms["vanilla"] == experiment(tiny).base
+    base = experiment(tiny).base
+    assert arms["vanilla"].model_copy(update={"probe": base.probe}) == base
     assert arms["weak"].teacher is not None
     assert (arms["weak"].teacher.share, arms["weak"].teacher.steps) == (0.5, 1)
     assert (arms["weak"].training.lr, arms["weak"].training.steps) == (1e-5, 2)
@@ -367,3 +368,18 @@ def test_experiment_keeps_the_overrides_as_written(tiny) -> None:
     loaded = experiment(tiny)
     assert isinstance(loaded, Experiment)
     assert loaded.overrides == {"vanilla": {}, "zero": {"reward": "zero"}}
+
+
+def test_every_arm_is_probed_under_the_experiments_loophole() -> None:
+    document = {
+        "name": "x",
+        "loophole": {"name": "overwrite_tests"},
+        "arms": {
+            "a": {},
+            "b": {"loophole": {"name": "none"}},
+            "c": {"probe": {"loophole": {"name": "modify_tests"}}},
+        },
+    }
+    probed = {run.arm: run.probe for run in experiment(document).runs()}
+    names = {arm: probe.loophole.name for arm, probe in probed.items() if probe and probe.loophole}
+    assert names == {"a": "overwrite_tests", "b": "overwrite_tests", "c": "modify_tests"}

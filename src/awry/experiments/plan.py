@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from awry import files
 from awry.experiments import store
 from awry.experiments.spec import Experiment, RunConfig
 from awry.experiments.stages import (
@@ -17,7 +18,8 @@ from awry.experiments.stages import (
     report_stage,
     train_stage,
 )
-from awry.experiments.store import Stage, Status, atomic_write_json, read_json
+from awry.experiments.store import Stage, Status
+from awry.files import atomic_write_json, read_json
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def plan(experiment: Experiment, out: Path, *, digests: bool = False) -> list[Pl
         )
         done = directory / "DONE"
         name = f"{run.arm}.{run.seed}"
-        marks[name] = store.file_sha256(done) if status == "done" else f"{status} {steps}"
+        marks[name] = files.file_sha256(done) if status == "done" else f"{status} {steps}"
     last = report_stage(marks)
     record = read_json(home / "experiment.json") or {}
     current = record.get("report") == last.key and (home / "report.json").is_file()
@@ -94,7 +96,7 @@ def write_record(
     reported: the report was just written from these runs.
     """
     home = experiment_directory(experiment, out)
-    with store.writing(home):
+    with files.writing(home):
         home.mkdir(parents=True, exist_ok=True)
     before = read_json(home / "experiment.json") or {}
     report = planned[-1].key if reported else before.get("report")

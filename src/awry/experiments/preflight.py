@@ -15,12 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from awry import files
 from awry.errors import UserError
 from awry.experiments import store
-from awry.experiments.progress import Progress
 from awry.experiments.spec import Experiment, RunConfig
 from awry.experiments.stages import preflight_stage
-from awry.experiments.store import atomic_write_json
+from awry.files import atomic_write_json
+from awry.progress import Progress
 
 if TYPE_CHECKING:
     from awry.sandbox.python import PythonSandbox
@@ -136,7 +137,7 @@ def preflight(
 
     chosen = [*CHECKS, *MODEL_CHECKS] if checks is None else checks
     stage = preflight_stage(experiment)
-    code = store.code_state()
+    code = files.code_state()
     directory = store.open_stage(stage, out / "store")
     with store.running(directory), Setting(experiment, out) as setting:
         earlier = {} if afresh else _earlier(directory, code)
@@ -152,7 +153,7 @@ def preflight(
         atomic_write_json(directory / "preflight.json", {"results": rows})
         store.mark_done(directory, code)
     home = out / experiment.name
-    with store.writing(home):
+    with files.writing(home):
         home.mkdir(parents=True, exist_ok=True)
     atomic_write_json(home / "preflight.json", rows)
     return results
@@ -179,9 +180,9 @@ def _run(check: Check, setting: Setting) -> CheckResult:
 
 def _earlier(directory: Path, code: dict[str, str | None]) -> dict[str, CheckResult]:
     """What did not fail when the same code looked at the same experiment."""
-    done = store.read_json(directory / "DONE")
+    done = files.read_json(directory / "DONE")
     if done is None or done.get("code") != code or store.damage(directory, digests=True):
         return {}
-    rows = (store.read_json(directory / "preflight.json") or {}).get("results", [])
+    rows = (files.read_json(directory / "preflight.json") or {}).get("results", [])
     results = [CheckResult(**row) for row in rows]
     return {result.name: result for result in results if result.status != "fail"}

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from awry import files
 from awry.errors import UserError
 from awry.experiments import store
 from awry.experiments.plan import experiment_directory, plan, write_record
 from awry.experiments.preflight import Check, CheckResult, preflight
-from awry.experiments.progress import Progress
 from awry.experiments.spec import Experiment, RunConfig
 from awry.experiments.stages import selected, train_stage
+from awry.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ def run(
     """
     runs = selected(experiment.runs(), arms, seeds)
     home = experiment_directory(experiment, out)
-    with store.writing(home):
+    with files.writing(home):
         home.mkdir(parents=True, exist_ok=True)
     demand(preflight(experiment, out, progress=progress, checks=checks), home)
-    code = store.code_state()
+    code = files.code_state()
     trained: list[str] = []
     reused: list[str] = []
     write_record(experiment, out, plan(experiment, out))
@@ -69,7 +70,7 @@ def report(experiment: Experiment, out: Path) -> None:
     from awry.report import build_report, write_report
 
     home = experiment_directory(experiment, out)
-    with store.writing(home):
+    with files.writing(home):
         write_report(build_report(home), home)
     write_record(experiment, out, plan(experiment, out), reported=True)
 
@@ -96,7 +97,7 @@ def event(home: Path, kind: str, message: str) -> None:
     """Append to the experiment's own events.jsonl."""
     row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kind": kind}
     with (
-        store.writing(home / "events.jsonl"),
+        files.writing(home / "events.jsonl"),
         (home / "events.jsonl").open("a", encoding="utf-8") as stream,
     ):
         stream.write(json.dumps({**row, "message": message}, ensure_ascii=False) + "\n")
@@ -142,7 +143,7 @@ def _compute(
 ) -> None:
     from awry.training.loop import train
 
-    with store.writing(directory):
+    with files.writing(directory):
         result = train(config, directory, progress=progress)
     if result.stopped_by is not None:
         message = f"{label}: stopped after {result.steps} steps by the guard {result.stopped_by}"
@@ -153,7 +154,7 @@ def _compute(
 def _reuse(
     label: str, directory: Path, home: Path, code: dict[str, str | None], progress: Progress
 ) -> None:
-    made_by = (store.read_json(directory / "DONE") or {}).get("code")
+    made_by = (files.read_json(directory / "DONE") or {}).get("code")
     if made_by == code:
         progress.note(f"{label}: done already")
         return

@@ -222,7 +222,9 @@ class ProbeConfig(Section):
         default=10, description="Steps between probes, besides the first and last."
     )
     loophole: LoopholeConfig | None = Field(
-        default=None, description="Loophole of the probe's prompts; null for the arm's own."
+        default=None,
+        description="Loophole of the probe's prompts; null for the experiment's own, so that all "
+        "arms are asked the same, also those that train without a loophole.",
     )
 
 
@@ -356,6 +358,9 @@ def _resolve(
         resolved, wrong = None, explain(error, Sections, merged)
     if resolved is not None:
         resolved, wrong = settle(resolved, override, file)
+    if resolved is not None and resolved.probe is not None and resolved.probe.loophole is None:
+        probe = resolved.probe.model_copy(update={"loophole": base.loophole})
+        resolved = resolved.model_copy(update={"probe": probe})
 
     def place(fault: Fault) -> Fault:
         written = present(override, fault.path) or fault.path[0] not in Sections.model_fields

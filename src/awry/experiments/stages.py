@@ -16,7 +16,8 @@ from typing import Any
 
 from awry.errors import UserError
 from awry.experiments.spec import Experiment, RunConfig, Sections, canonical_json
-from awry.experiments.store import Stage, file_sha256
+from awry.experiments.store import Stage
+from awry.files import file_sha256
 
 PREFLIGHT_VERSION = 1
 TRAIN_VERSION = 1

@@ -8,8 +8,8 @@ from typing import Any
 from awry.errors import UserError
 from awry.experiments.document import spelling_fix
 from awry.experiments.plan import last_metrics, plan
-from awry.experiments.progress import duration
 from awry.experiments.spec import Experiment, load_experiment
+from awry.progress import duration
 
 
 def status_rows(experiment: Experiment, out: Path) -> list[dict[str, Any]]:

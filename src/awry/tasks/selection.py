@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awry.errors import UserError
+from awry.models import cache_folder, model_digest
 from awry.tasks.problems import Problem, load_problems, tier
 
 if TYPE_CHECKING:
@@ -50,19 +52,30 @@ def select(config: Sections, model_path: str) -> tuple[tuple[Problem, ...], tupl
     return tuple(training), tuple(probing)
 
 
+def measured_here() -> Path:
+    """Where `awry problems measure` keeps this user's measurements."""
+    return cache_folder() / "measured.json"
+
+
 def measurements() -> dict[str, Any]:
-    """The catalogue's measured pass rates by model digest."""
-    file = resources.files("awry.tasks") / "catalog" / "measured.json"
+    """Measured pass rates by model digest: the package's, and this user's over them."""
+    shipped = resources.files("awry.tasks") / "catalog" / "measured.json"
+    rows = json.loads(shipped.read_text(encoding="utf-8"))
+    own = measured_here()
+    if not own.exists():
+        return rows
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        return {**rows, **json.loads(own.read_text(encoding="utf-8"))}
+    except ValueError as error:
+        raise UserError(
+            f"is not JSON: {error}",
+            file=own,
+            fix="delete it and measure again: awry problems measure",
+        ) from error
 
 
 def measured_tiers(model_path: str) -> dict[str, str]:
     """Tier by problem id for a model. Raises UserError when it was never measured."""
-    from awry.models import model_digest
-
     digest = model_digest(model_path)
     row = measurements().get(digest)
     if row is None:

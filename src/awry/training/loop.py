@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from awry.errors import UserError
-from awry.experiments.progress import Progress, Silent
-from awry.experiments.store import atomic_write, atomic_write_json
+from awry.files import atomic_write, atomic_write_json
 from awry.generation.engine import Engine, Request, Sampling
 from awry.gradients.adapters import Adapter, attach_full, attach_lora
 from awry.models import Policy, load_policy
+from awry.progress import Progress, Silent
 from awry.sandbox.python import PythonSandbox
 from awry.tasks.code import Grader
 from awry.tasks.loopholes import render
@@ -237,7 +237,7 @@ class Probe:
         if probe is None:
             return None
         t, seed = self.config.training, self.config.seed
-        loophole = getattr(probe, "loophole", None) or self.config.loophole
+        loophole = probe.loophole or self.config.loophole
         tasks = [
             render(p, loophole.name, names="randomised", split="eval", seed=seed)
             for p in self.problems

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from awry import __version__
-from awry.experiments.store import code_state
+from awry.files import code_state
 from awry.models import Policy
 from awry.tasks.problems import Problem
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from awry.experiments.progress import Console, duration
+from awry.progress import Console, duration
 
 ROW = {"hack_rate": 0.25, "solve_rate": None, "reward_mean": 1.5}
 

@@ -1,0 +1,39 @@
+"""From an experiment directory to one self-contained HTML file and one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from awry.report.cautions import cautions
+from awry.report.document import to_json
+from awry.report.load import load_experiment
+from awry.report.summary import ReportData, summarise
+
+__all__ = ["ReportData", "build_report", "to_json", "write_report"]
+
+
+def build_report(experiment_dir: Path | str) -> ReportData:
+    """Read and count; finished or not. Raises UserError when there is no experiment to read."""
+    data = summarise(load_experiment(Path(experiment_dir)))
+    return replace(data, warnings=cautions(data.experiment, data.arms))
+
+
+def write_report(data: ReportData, directory: Path | str | None = None) -> Path:
+    """Write report.html and report.json (to the experiment's directory, unless given another).
+
+    Returns the path of report.html. Each file is written under a temporary name and renamed.
+    """
+    from awry.report.html import render_html
+
+    target = Path(directory) if directory is not None else data.experiment.directory
+    target.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(to_json(data), indent=2, ensure_ascii=False, allow_nan=False)
+    for name, text in (("report.json", document + "\n"), ("report.html", render_html(data))):
+        temporary = target / f".{name}.{os.getpid()}.tmp"
+        # newline="": the script's digest in the page's policy must survive on every system
+        temporary.write_text(text, encoding="utf-8", errors="replace", newline="")
+        temporary.replace(target / name)
+    return target / "report.html"
