@@ -111,8 +111,6 @@ def theirs(steps: int) -> list[float]:
 
     policy = load_policy("embedded", "bfloat16")
     asked = tasks()
-    # nothing ends early on this side either
-    policy.model.generation_config.eos_token_id = None  # pyright: ignore[reportOptionalMemberAccess]
     by_text = {t.messages[-1]["content"]: t for t in asked}
     sandbox = PythonSandbox()
     sandbox.__enter__()
@@ -154,6 +152,7 @@ def theirs(steps: int) -> list[float]:
                 scale_rewards="none",
                 temperature=TEMPERATURE,
                 max_completion_length=TOKENS,
+                generation_kwargs={"min_new_tokens": TOKENS},  # nothing ends early here either
                 per_device_train_batch_size=PROBLEMS * GROUP,
                 num_generations=GROUP,
                 max_steps=steps + 1,

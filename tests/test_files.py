@@ -16,17 +16,6 @@ from awry.errors import UserError
 from awry.experiments import store
 from awry.experiments.store import Stage
 
-STAGE = Stage("train", 1, {"lr": 0.1, "guards": {"kl_max": None}}, {"model": "ab"})
-
-
-def made(root: Path, **files: str) -> Path:
-    directory = store.open_stage(STAGE, root)
-    for name, text in files.items():
-        path = directory / name.replace("__", "/")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return directory
-
 
 def python(code: str, *arguments: str, **options) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -56,6 +45,7 @@ import os, signal, sys
 from pathlib import Path
 from awry import files
 from awry.experiments import store
+from awry.experiments.store import Stage
 if sys.argv[2] == "fsync":  # the bytes are written, the rename is not done
     os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 else:  # renamed, the folder is not yet synced
@@ -133,7 +123,7 @@ def test_a_full_device_is_told_apart_from_bugs() -> None:
 def test_a_file_in_the_way_is_a_user_error(tmp_path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(UserError, match="part of this path is a file"):
-        store.open_stage(STAGE, tmp_path / "runs")
+        store.open_stage(Stage("train", 1, {}, {}), tmp_path / "runs")
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from awry.generation.engine import Engine, Request, Sampling
 from awry.gradients.adapters import attach_full
 from awry.models import load_policy
-from awry.training.logprobs import group_logprobs
+from awry.training.logprobs import packed_logprobs
 from awry.training.objective import reduce_loss, token_loss
 
 trl = pytest.importorskip("trl", reason="the extra [trl] is not installed")
@@ -41,7 +41,7 @@ def test_gradients_equal(loss: str, beta: float, tmp_path: Path) -> None:
     olds, references = [], []
     for g, prompt in enumerate(prompts):
         lengths = [len(i) for i in ids[g]]
-        logprobs = group_logprobs(ours.model, prompt, ids[g], TEMPERATURE)
+        logprobs = packed_logprobs(ours.model, [(prompt, ids[g])], TEMPERATURE)
         old = logprobs.detach() + torch.cat(shift[g])
         reference = logprobs.detach() - torch.cat(shift[g])
         olds += old.split(lengths)

@@ -232,6 +232,26 @@ class SharedPrefix:
         return x.reshape(x.shape[0] // many, many, self.rows, self.longest, x.shape[-1])
 
 
+class Packed:
+    """Several `SharedPrefix` segments one after the other in one row: small groups together."""
+
+    def __init__(self, segments: list[SharedPrefix]) -> None:
+        self.segments = segments
+        self.sizes = [s.prompt + sum(s.lengths) for s in segments]
+
+    @property
+    def positions(self) -> Tensor:
+        return torch.cat([s.positions for s in self.segments], 1)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        parts = zip(*(x.split(self.sizes, 2) for x in (q, k, v)), strict=True)
+        out = [
+            segment.attend(layer, *part, scale)
+            for segment, part in zip(self.segments, parts, strict=True)
+        ]
+        return out[0] if len(out) == 1 else torch.cat(out, 1)
+
+
 def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     many = q.shape[1] // k.shape[1]
     if many > 1:

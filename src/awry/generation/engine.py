@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from awry.generation import attention
+from awry.generation.packing import linear, pack
 
 ROWS = 64  # rows decoded together; more gains little on a CPU and costs memory
 SHRINK = 0.8  # drop finished rows once fewer than this share are live
@@ -58,6 +59,10 @@ class Engine:
         attention.install(model)
         self.model = model
         self.stop = torch.tensor(sorted(stop_ids), device=model.device)
+        head: torch.nn.Linear | None = model.get_output_embeddings()  # pyright: ignore[reportAssignmentType]
+        assert head is not None
+        self.head = head
+        self.packed_head = None if head.weight.requires_grad else pack(head.weight)
 
     @torch.inference_mode()
     def sample(
@@ -88,7 +93,7 @@ class Engine:
         device = self.model.device
         lengths = torch.tensor([len(r.prompt) for r in requests], device=device)
         width = int(lengths.max())
-        ids = torch.full((len(requests), width), int(self.stop[0]), device=device)
+        ids = torch.zeros(len(requests), width, dtype=torch.long, device=device)
         for row, request in enumerate(requests):
             ids[row, : len(request.prompt)] = torch.tensor(request.prompt, device=device)
         prefill = attention.Prefill()
@@ -129,9 +134,9 @@ class Engine:
         return _collect(requests, tokens, logprobs, ends, self.stop)
 
     def _head(self, states: Tensor) -> Tensor:
-        head = self.model.get_output_embeddings()
-        assert head is not None
-        return head(states)
+        if self.head.bias is not None:
+            return self.head(states)
+        return linear(states, self.head.weight, self.packed_head)
 
 
 def choose(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from awry.errors import UserError
+from awry.generation.packing import linear, pack
 from awry.models import Policy, quiet
 
 NAME = "default"
@@ -62,7 +63,7 @@ def _merged_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         a, b = self.lora_A[NAME].weight, self.lora_B[NAME].weight
         y = _MergedLora.apply(x, w_eff, a, b, self.scaling[NAME])
     else:
-        y = F.linear(x, w_eff)
+        y = linear(x, w_eff, self.awry_packed)
     return y if base.bias is None else y + base.bias
 
 
@@ -87,6 +88,7 @@ class Adapter:
             a, b = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
             total = torch.addmm(self._master[name], b, a, alpha=layer.scaling[NAME])
             layer.awry_merged.copy_(total)
+            layer.awry_packed = pack(layer.awry_merged)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[Any]:

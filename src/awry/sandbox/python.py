@@ -42,7 +42,7 @@ class Limits:
     """Per program. Seconds, mebibytes, bytes; `processes` beyond the program's own."""
 
     wall_s: float = 3.0
-    cpu_s: float = 3.0
+    cpu_s: float = 1.0
     memory_mb: int = 512
     processes: int = 0
     file_mb: int = 8

@@ -1,6 +1,6 @@
-"""One optimizer update from a step's rollouts: backward group by group, clip, step.
+"""One optimizer update from a step's rollouts: backward in micro-batches, clip, step.
 
-Students and teachers of a group go through the model in rows of their own, so that their gradients
+Students and teachers go through the model in micro-batches of their own, so that their gradients
 can be told apart; completions that carry no signal are not computed at all.
 """
 
@@ -16,12 +16,15 @@ from torch import Tensor
 
 from awry.gradients.adapters import Adapter
 from awry.training.guards import finite
-from awry.training.logprobs import group_logprobs
+from awry.training.logprobs import packed_logprobs
 from awry.training.objective import k3, reduce_loss, token_loss
 from awry.training.rollouts import Rollout
 
 if TYPE_CHECKING:
     from awry.experiments.spec import TrainingConfig
+
+
+TOKENS = 1024  # of a micro-batch: enough for full-speed products, about 3 GB of activations
 
 
 @dataclass
@@ -97,12 +100,9 @@ def update(
         optimizer.zero_grad(set_to_none=True)
         sums = _Sums()
         for part in ("teacher", "student"):
-            for number in sorted({r.group for r in carries}):
-                rows = [
-                    r for r in carries if r.group == number and r.teacher == (part == "teacher")
-                ]
-                if rows:
-                    _backward(adapter, rows, config, len(live), old, sums, teacher_ratio)
+            own = [r for r in carries if r.teacher == (part == "teacher")]
+            for batch in micro_batches(own):
+                _backward(adapter, batch, config, len(live), old, sums, teacher_ratio)
             sums.parts[part] = [
                 torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
                 for p in adapter.parameters.values()
@@ -121,24 +121,42 @@ def update(
     return result
 
 
+def micro_batches(rollouts: Sequence[Rollout]) -> list[list[list[Rollout]]]:
+    """Groups, each with its rollouts of one kind, together up to `TOKENS` tokens."""
+    groups: dict[int, list[Rollout]] = {}
+    for r in rollouts:
+        groups.setdefault(r.group, []).append(r)
+    batches: list[list[list[Rollout]]] = []
+    room = 0
+    for _, rows in sorted(groups.items()):
+        size = len(rows[0].prompt_ids) + sum(len(r.ids) for r in rows)
+        if not batches or size > room:
+            batches.append([])
+            room = TOKENS
+        batches[-1].append(rows)
+        room -= size
+    return batches
+
+
 def _backward(
     adapter: Adapter,
-    rows: list[Rollout],
+    batch: list[list[Rollout]],
     config: TrainingConfig,
     samples: int,
     old: dict[int, Tensor],
     sums: _Sums,
     teacher_ratio: str,
 ) -> None:
-    """Add one micro-batch (rows of one group, sharing its prompt) to the gradients."""
+    """Add one micro-batch (groups of rollouts, each sharing its prompt) to the gradients."""
     model = adapter.policy.model
-    ids = [r.ids for r in rows]
-    lengths = [len(i) for i in ids]
+    rows = [r for group in batch for r in group]
+    lengths = [len(r.ids) for r in rows]
+    packed = [(group[0].prompt_ids, [r.ids for r in group]) for group in batch]
     reference = None
     if config.beta > 0:
         with adapter.reference() as base, torch.no_grad():
-            reference = group_logprobs(base, rows[0].prompt_ids, ids, config.temperature)
-    logprobs = group_logprobs(model, rows[0].prompt_ids, ids, config.temperature)
+            reference = packed_logprobs(base, packed, config.temperature)
+    logprobs = packed_logprobs(model, packed, config.temperature)
     before = []
     for r, own in zip(rows, logprobs.detach().split(lengths), strict=True):
         stored = r.teacher and teacher_ratio == "pool"
@@ -207,13 +225,11 @@ def sampled_kl(adapter: Adapter, rollouts: Sequence[Rollout], temperature: float
 
     The policy's side is what the sampler recorded.
     """
-    total, tokens = 0.0, 0
+    first = [r for r in rollouts if not r.teacher and r.index == 0 and r.logprobs is not None]
+    if not first:
+        return 0.0
     with adapter.reference() as base:
-        for r in rollouts:
-            if r.teacher or r.index or r.logprobs is None:
-                continue
-            reference = group_logprobs(base, r.prompt_ids, [r.ids], temperature)
-            policy = torch.tensor(r.logprobs, device=reference.device)
-            total += k3(policy, reference).sum().item()
-            tokens += len(r.ids)
-    return total / max(tokens, 1)
+        packed = [(r.prompt_ids, [r.ids]) for r in first]
+        reference = packed_logprobs(base, packed, temperature)
+    policy = torch.tensor([x for r in first for x in r.logprobs or ()], device=reference.device)
+    return k3(policy, reference).mean().item()

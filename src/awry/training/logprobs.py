@@ -11,41 +11,45 @@ from transformers import PreTrainedModel
 
 from awry.generation import attention
 
-CHUNK = 256  # tokens whose logits are in fp32 at a time
+CHUNK = 256  # rows of one product with the head
+CACHED = 32  # rows whose fp32 logits stay in cache while they are worked on
 
 
 class _LinearLogProb(torch.autograd.Function):
     """log softmax(h W^T / temperature)[target] without keeping fp32 logits.
 
-    h [N, d], W [V, d], targets [N] -> [N] fp32. d logp / d logit = (1[target] - p) / temperature.
+    h [N, d], W [V, d], targets [N] -> [N] fp32. d logp / d logit = (1[target] - p) / temperature;
+    p is kept for it in h's dtype.
     """
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, w: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        logits = torch.empty(h.shape[0], w.shape[0], dtype=h.dtype, device=h.device)
+        kept = torch.empty(h.shape[0], w.shape[0], dtype=h.dtype, device=h.device)
         logprobs = torch.empty(h.shape[0], dtype=torch.float32, device=h.device)
-        normaliser = torch.empty_like(logprobs)
-        for part in _parts(len(h)):
-            logits[part] = h[part] @ w.T
-            scaled = logits[part].float() / temperature  # a copy: logits are kept
-            normaliser[part] = scaled.logsumexp(-1)
-            picked = scaled.gather(-1, targets[part, None]).squeeze(1)
-            logprobs[part] = picked - normaliser[part]
-        ctx.save_for_backward(h, w, targets, logits, normaliser)
+        for part in _parts(len(h), CHUNK):
+            logits = h[part] @ w.T
+            into, out = kept[part], logprobs[part]
+            for rows in _parts(len(logits), CACHED):
+                scaled = logits[rows].to(torch.float32, copy=True).mul_(1 / temperature)
+                top, where = scaled.max(-1, keepdim=True)
+                p = scaled.softmax(-1)
+                normaliser = top - p.gather(-1, where).log()  # the largest p is 1 / sum
+                picked = scaled.gather(-1, targets[part][rows, None])
+                out[rows] = (picked - normaliser).squeeze(1)
+                into[rows] = p
+        ctx.save_for_backward(h, w, targets, kept)
         ctx.temperature = temperature
         return logprobs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        h, w, targets, logits, normaliser = ctx.saved_tensors
-        g = grads[0] / ctx.temperature
+        h, w, targets, kept = ctx.saved_tensors
+        g = (grads[0] / ctx.temperature).to(h.dtype)
         gh = torch.empty_like(h)
         gw = torch.zeros_like(w) if ctx.needs_input_grad[1] else None
-        for part in _parts(len(h)):
-            d = (logits[part].float() / ctx.temperature).sub_(normaliser[part, None]).exp_()
-            d.mul_(-g[part, None])
+        for part in _parts(len(h), CHUNK):
+            d = kept[part] * -g[part, None]
             d.scatter_add_(-1, targets[part, None], g[part, None])
-            d = d.to(h.dtype)
             gh[part] = d @ w
             if gw is not None:
                 gw += d.T @ h[part]
@@ -57,31 +61,44 @@ def linear_logprobs(h: Tensor, w: Tensor, targets: Tensor, temperature: float) -
     return _LinearLogProb.apply(h, w, targets, temperature)  # pyright: ignore[reportReturnType]
 
 
-def group_logprobs(
+def packed_logprobs(
     model: PreTrainedModel,
-    prompt: Sequence[int],
-    completions: Sequence[Sequence[int]],
+    groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]],
     temperature: float,
 ) -> Tensor:
-    """Log-probabilities [sum of lengths] of a group's completions, in order, prompt shared.
+    """Log-probabilities [sum of lengths] of all completions of (prompt, completions) groups.
 
-    The model must attend through `generation.attention` (see `attention.install`).
+    In order; each prompt is computed once, all groups in one row. The model must attend through
+    `generation.attention` (see `attention.install`).
     """
     device = model.device
-    lengths = [len(c) for c in completions]
-    layout = attention.SharedPrefix(len(prompt), lengths, device)
-    flat = [token for completion in completions for token in completion]
-    ids = torch.tensor([[*prompt, *flat]], device=device)
-    hidden = attention.run(model, ids, layout.positions, layout)[0]
-    source = torch.arange(len(prompt) - 1, len(prompt) - 1 + len(flat), device=device)
-    starts = torch.tensor([0, *lengths[:-1]], device=device).cumsum(0)
-    source[starts] = len(prompt) - 1  # every first token is predicted by the prompt's last
+    layout = attention.Packed(
+        [
+            attention.SharedPrefix(len(prompt), [len(c) for c in completions], device)
+            for prompt, completions in groups
+        ]
+    )
+    flat: list[int] = []  # tokens of the row
+    source: list[int] = []  # for each completion token, the place that predicts it
+    targets: list[int] = []
+    for prompt, completions in groups:
+        flat += prompt
+        last = len(flat) - 1  # every first token is predicted by the prompt's last
+        for completion in completions:
+            start = len(flat)
+            source += [last, *range(start, start + len(completion) - 1)]
+            flat += completion
+            targets += completion
+    hidden = attention.run(model, torch.tensor([flat], device=device), layout.positions, layout)[0]
     head = model.get_output_embeddings()
     assert head is not None
     return linear_logprobs(
-        hidden[source], head.weight, torch.tensor(flat, device=device), temperature
+        hidden[torch.tensor(source, device=device)],
+        head.weight,
+        torch.tensor(targets, device=device),
+        temperature,
     )
 
 
-def _parts(count: int) -> list[slice]:
-    return [slice(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
