@@ -244,10 +244,10 @@ class Packed:
         return torch.cat([s.positions for s in self.segments], 1)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        parts = zip(*(x.split(self.sizes, 2) for x in (q, k, v)), strict=True)
+        qs, ks, vs = (x.split(self.sizes, 2) for x in (q, k, v))
         out = [
-            segment.attend(layer, *part, scale)
-            for segment, part in zip(self.segments, parts, strict=True)
+            segment.attend(layer, qs[i], ks[i], vs[i], scale)
+            for i, segment in enumerate(self.segments)
         ]
         return out[0] if len(out) == 1 else torch.cat(out, 1)
 
