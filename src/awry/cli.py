@@ -10,12 +10,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from awry import __version__
 from awry.errors import UserError
+
+if TYPE_CHECKING:
+    from awry.experiments.spec import Experiment
 
 app = typer.Typer(
     name="awry",
@@ -35,6 +38,9 @@ app.add_typer(problems_app, name="problems")
 
 File = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Where results are kept.")]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="At least this many seeds per arm.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Source = Annotated[str, typer.Option("--source", help="`catalog`, or a .toml or .jsonl file.")]
 RUNS = Path("runs")
@@ -66,6 +72,7 @@ def run_command(
     seed: Annotated[
         list[int] | None, typer.Option("--seed", help="Only this seed; repeat.")
     ] = None,
+    seeds: Seeds = None,
     force: Annotated[
         bool, typer.Option("--force", help="Train again from nothing; old runs are moved aside.")
     ] = False,
@@ -73,10 +80,9 @@ def run_command(
 ) -> None:
     """Check, train and report an experiment; run it again to go on where it stopped."""
     from awry.experiments import runner
-    from awry.experiments.spec import load_experiment
     from awry.progress import Console
 
-    experiment = load_experiment(file)
+    experiment = _load(file, seeds)
     with Console() as console:
         done = runner.run(
             experiment, out, arms=arm or (), seeds=seed or (), force=force, progress=console
@@ -89,15 +95,16 @@ def run_command(
 
 
 @app.command("preflight", epilog="Example: awry preflight examples/quickstart.yaml")
-def preflight_command(file: File, out: Out = RUNS, as_json: Json = False) -> None:
+def preflight_command(
+    file: File, out: Out = RUNS, seeds: Seeds = None, as_json: Json = False
+) -> None:
     """Are the instruments sound? Run every check afresh, train nothing."""
     from dataclasses import asdict
 
     from awry.experiments.preflight import preflight
-    from awry.experiments.spec import load_experiment
     from awry.progress import Console
 
-    experiment = load_experiment(file)
+    experiment = _load(file, seeds)
     with Console() as console:
         results = preflight(experiment, out, progress=console, afresh=True)
     counts = dict.fromkeys(("pass", "warn", "fail"), 0)
@@ -116,24 +123,23 @@ def plan_command(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the outputs of what is done and check them.")
     ] = False,
+    seeds: Seeds = None,
     as_json: Json = False,
 ) -> None:
     """Which stages there are, which are done, and why one would run again."""
     from awry.experiments.plan import plan
-    from awry.experiments.spec import load_experiment
 
-    rows = [stage.to_json() for stage in plan(load_experiment(file), out, digests=verify)]
+    rows = [stage.to_json() for stage in plan(_load(file, seeds), out, digests=verify)]
     shown = [row | {"key": (row["key"] or "")[:16]} for row in rows]
     _table(as_json, rows, ("name", "arm", "seed", "status", "key", "why"), shown)
 
 
 @app.command("status", epilog="Example: awry status examples/quickstart.yaml")
-def status_command(file: File, out: Out = RUNS, as_json: Json = False) -> None:
+def status_command(file: File, out: Out = RUNS, seeds: Seeds = None, as_json: Json = False) -> None:
     """How far each run is, and its last numbers."""
-    from awry.experiments.spec import load_experiment
     from awry.experiments.views import status_cells, status_rows
 
-    rows = status_rows(load_experiment(file), out)
+    rows = status_rows(_load(file, seeds), out)
     columns = ("arm", "seed", "status", "steps", "hack", "solve", "reward", "time", "left")
     _table(as_json, rows, columns, [status_cells(row) for row in rows])
 
@@ -307,6 +313,13 @@ def problems_measure(
         for name, (k, m) in row["passes"].items()
     ]
     _table(as_json, rows, ("id", "passes", "samples", "tier"), document=row)
+
+
+def _load(file: Path, seeds: int | None) -> Experiment:
+    from awry.experiments.spec import load_experiment
+
+    experiment = load_experiment(file)
+    return experiment.with_seeds(seeds) if seeds else experiment
 
 
 def main() -> None:

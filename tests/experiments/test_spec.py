@@ -383,3 +383,10 @@ def test_every_arm_is_probed_under_the_experiments_loophole() -> None:
     probed = {run.arm: run.probe for run in experiment(document).runs()}
     names = {arm: probe.loophole.name for arm, probe in probed.items() if probe and probe.loophole}
     assert names == {"a": "overwrite_tests", "b": "overwrite_tests", "c": "modify_tests"}
+
+
+def test_more_seeds_by_a_flag_keep_those_of_the_file() -> None:
+    written = experiment({"name": "x", "seeds": [3, 1], "arms": {"a": {}}})
+    assert written.with_seeds(4).seeds == (3, 1, 0, 2)
+    assert written.with_seeds(1).seeds == (3, 1)
+    assert [run.seed for run in written.with_seeds(3).runs()] == [3, 1, 0]

@@ -280,6 +280,14 @@ class Experiment(Section):
     overrides: dict[str, dict[str, Any]]
     file: Path | None = None
 
+    def with_seeds(self, count: int) -> Experiment:
+        """The same experiment with `count` seeds: those listed, then the smallest others."""
+        others = (s for s in range(len(self.seeds) + count) if s not in self.seeds)
+        seeds = list(self.seeds)
+        while len(seeds) < count:
+            seeds.append(next(others))
+        return self.model_copy(update={"seeds": tuple(seeds)})
+
     def runs(self) -> tuple[RunConfig, ...]:
         """One configuration per arm and seed; arms in the file's order, seeds within an arm."""
         return tuple(
