@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ROOT / "examples/smoke.yaml"
+ARMS = ("vanilla", "baseline", "zero", "random")
 
 
 def awry(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
@@ -109,13 +110,12 @@ def test_plan_and_status_as_json(tmp_path) -> None:
     done = awry("plan", SMOKE, "--out", tmp_path, "--json")
     assert done.returncode == 0
     rows = json.loads(done.stdout)
-    assert [row["name"] for row in rows] == ["preflight", "train", "train", "report"]
+    assert [row["name"] for row in rows] == ["preflight", *["train"] * 4, "report"]
     assert {row["status"] for row in rows} == {"todo"}
     assert all(len(row["key"]) == 64 for row in rows)
     rows = json.loads(awry("status", SMOKE, "--out", tmp_path, "--json").stdout)
     assert [(row["arm"], row["steps"], row["planned"]) for row in rows] == [
-        ("vanilla", 0, 3),
-        ("zero", 0, 3),
+        (arm, 0, 5) for arm in ARMS
     ]
     assert os.listdir(tmp_path) == []
 
@@ -131,9 +131,8 @@ def test_a_plan_before_the_model_is_fetched_fetches_nothing(tmp_path) -> None:
 def test_tables_are_text_without_json(tmp_path) -> None:
     done = awry("status", SMOKE, "--out", tmp_path)
     assert done.returncode == 0
-    assert [line.split()[:4] for line in done.stdout.splitlines()[-2:]] == [
-        ["vanilla", "0", "todo", "0/3"],
-        ["zero", "0", "todo", "0/3"],
+    assert [line.split()[:4] for line in done.stdout.splitlines()[-4:]] == [
+        [arm, "0", "todo", "0/5"] for arm in ARMS
     ]
 
 
@@ -255,11 +254,11 @@ def test_smoke_runs_from_nothing_to_a_report(tmp_path) -> None:
     done = awry("run", SMOKE, "--out", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["trained"] == ["vanilla seed 0", "zero seed 0"]
+    assert result["trained"] == [f"{arm} seed 0" for arm in ARMS]
     assert Path(result["report"]).is_file()
-    assert "vanilla seed 0: step 3/3" in done.stderr
+    assert "vanilla seed 0: step 5/5" in done.stderr
     checks = json.loads((tmp_path / "smoke/preflight.json").read_text())
     assert {check["status"] for check in checks} <= {"pass", "warn"}
     done = awry("report", tmp_path / "smoke", "--json")
-    assert set(json.loads(done.stdout)["arms"]) == {"vanilla", "zero"}
+    assert set(json.loads(done.stdout)["arms"]) == set(ARMS)
     assert awry("report", SMOKE, "--out", tmp_path).returncode == 0

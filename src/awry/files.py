@@ -66,6 +66,10 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"cannot be written: {message}", file=error.filename or path, fix=fix
         ) from error
+    except Exception as error:  # safetensors and Arrow pass the system's words on as text
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise UserError("cannot be written: the disk is full", file=path, fix=_ROOM) from error
 
 
 def _sync_folder(folder: Path) -> None:

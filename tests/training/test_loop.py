@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from small_run import BASE, config
 
 from awry.errors import UserError
 from awry.experiments.spec import RunConfig
@@ -16,35 +17,10 @@ from awry.training import checkpoint
 from awry.training.loop import train
 from awry.training.rollouts import Collector
 
-BASE: dict[str, Any] = {
-    "name": "t",
-    "arm": "vanilla",
-    "seed": 0,
-    "model": {
-        "path": "tiny-random",
-        "dtype": "float32",
-        "adapter": {"kind": "lora", "r": 4, "alpha": 8},
-    },
-    "problems": {"limit": 6},
-    "teacher": {"share": 0.5, "steps": 2},
-    "training": {"steps": 3, "problems_per_step": 2, "group_size": 4, "max_new_tokens": 12},
-    "probe": {"problems": 2, "samples": 1, "every": 2},
-}
-
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def config(**changes: Any) -> RunConfig:
-    merged = {**BASE}
-    for name, value in changes.items():
-        old = merged.get(name)
-        merged[name] = {**old, **value} if isinstance(old, dict) and value is not None else value
-        if isinstance(value, str):
-            merged[name] = value
-    return RunConfig.model_validate(merged)
 
 
 def lines(folder: Path, name: str) -> list[dict[str, Any]]:

@@ -207,7 +207,7 @@ def _account(result: Update, sums: _Sums, *, first: bool) -> None:
     student = [a - b for a, b in zip(total, teacher, strict=True)]
     result.grad_norm_student = math.sqrt(_dot(student, student))
     result.grad_norm_teacher = math.sqrt(_dot(teacher, teacher))
-    if norm_total > 0:
+    if norm_total > 0 and any(t.any() for t in teacher):
         result.teacher_gradient_share = _dot(teacher, total) / norm_total
     if sums.gap_tokens:
         result.sampler_logp_gap = sums.gap / sums.gap_tokens
