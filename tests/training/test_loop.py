@@ -156,6 +156,8 @@ def test_guard_stops_a_frozen_run(tmp_path: Path) -> None:
     assert (result.steps, result.stopped_by) == (2, "frozen_adapter")
     stops = [e["kind"] for e in lines(tmp_path, "events.jsonl") if e["stop"]]
     assert stops == ["frozen_adapter"]
+    again = train(run, tmp_path)  # as after a kill between the last checkpoint and DONE
+    assert again == result
 
 
 def test_empty_teacher_pool_is_an_error(tmp_path: Path) -> None:

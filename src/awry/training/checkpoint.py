@@ -27,11 +27,12 @@ _FOLDER = re.compile(r"step_(\d{6})")
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run has done: `step` steps are finished."""
+    """What a run has done: `step` steps are finished; a guard may have ended it there."""
 
     step: int
     guards: GuardState
     digest_start: str
+    stopped_by: str | None = None
 
 
 def save(root: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, at: Progress) -> None:

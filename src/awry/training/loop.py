@@ -12,7 +12,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,16 +112,15 @@ def train(config: RunConfig, directory: Path, *, progress: Progress | None = Non
         grader = Grader(sandbox)
         collector = Collector(config, policy, engine, grader, training, pool)
         probe = Probe(config, policy, engine, grader, probing)
-        stopped = None
-        for step in range(at.step, config.training.steps):
+        for step in range(at.step, 0 if at.stopped_by else config.training.steps):
             if step == 0:
                 journal.probe(probe.measure(0))
             metrics, timings, events, at = _step(
                 step, at, config, adapter, optimizer, collector, directory
             )
             journal.step(metrics, timings, events)
-            stopped = next((e for e in events if e.stop), None)
-            last_step = stopped is not None or step + 1 == config.training.steps
+            at = replace(at, stopped_by=next((e.kind for e in events if e.stop), None))
+            last_step = at.stopped_by is not None or step + 1 == config.training.steps
             if probe.due(step + 1) or last_step:
                 journal.probe(probe.measure(step + 1))
             if last_step or (step + 1) % config.training.checkpoint_every == 0:
@@ -129,10 +128,10 @@ def train(config: RunConfig, directory: Path, *, progress: Progress | None = Non
             progress.step(step + 1, metrics)
             for event in events:
                 progress.note(f"{config.arm} seed {config.seed}, step {step}: {event.message}")
-            if stopped is not None:
+            if at.stopped_by is not None:
                 break
     adapter.save(directory / "adapter")
-    result = Result(at.step, stopped.kind if stopped else None, at.digest_start, adapter.digest())
+    result = Result(at.step, at.stopped_by, at.digest_start, adapter.digest())
     atomic_write_json(directory / "result.json", asdict(result))
     return result
 
