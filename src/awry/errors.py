@@ -49,3 +49,11 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     """The closest allowed spelling, or None when nothing is close."""
     matches = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
     return matches[0] if matches else None
+
+
+def spelling_fix(word: object, allowed: Iterable[str], listed: str | None = None) -> str:
+    """`did you mean ...? allowed: ...`; listed replaces a list too long to print."""
+    names = list(allowed)
+    close = nearest(word, names) if isinstance(word, str) else None
+    rest = listed or "allowed: " + ", ".join(names)
+    return f"did you mean `{close}`? {rest}" if close else rest

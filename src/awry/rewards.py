@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from awry.errors import UserError, nearest
+from awry.errors import UserError, spelling_fix
 from awry.tasks.code import Verdict
 
 PASS, COMPILED = 3.0, 0.5  # values of the LeetCode reward-hacking environment (Ariahw et al.)
@@ -32,12 +32,11 @@ def reward(verdict: Verdict, condition: str, *, rng: random.Random) -> float:
             return float(rng.random() < 0.5)
         case "zero":
             return 0.0
-    guess = nearest(condition, CONDITIONS)
     raise UserError(
         "unknown reward condition",
         field="reward",
         value=condition,
-        fix=f"did you mean {guess}?" if guess else "use one of " + ", ".join(CONDITIONS),
+        fix=spelling_fix(condition, CONDITIONS),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from awry.errors import UserError, nearest
+from awry.errors import UserError, nearest, spelling_fix
 
 Where = tuple[str | int, ...]
 
@@ -192,13 +192,6 @@ _BOUNDS = {
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
 }
-
-
-def spelling_fix(word: object, allowed: Sequence[str]) -> str:
-    """`did you mean ...? allowed: ...`"""
-    close = nearest(word, allowed) if isinstance(word, str) else None
-    listed = "allowed: " + ", ".join(allowed)
-    return f"did you mean `{close}`? {listed}" if close else listed
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: object) -> list[Fault]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from awry.errors import nearest
-from awry.experiments.document import Fault, Where, present, spelling_fix
+from awry.errors import nearest, spelling_fix
+from awry.experiments.document import Fault, Where, present
 
 if TYPE_CHECKING:
     from awry.experiments.spec import Sections

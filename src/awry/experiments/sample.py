@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from awry.errors import UserError, nearest
+from awry.errors import UserError, spelling_fix
 from awry.experiments.spec import RunConfig
 from awry.generation.engine import Engine, Request, Sampling
 from awry.models import Policy, load_policy
@@ -74,12 +74,11 @@ def _problems(names: Sequence[str]) -> list[Problem]:
     catalog = {p.id: p for p in load_catalog()}
     for name in names:
         if name not in catalog:
-            guess = nearest(name, catalog)
             raise UserError(
                 "no such problem",
                 field="--problem",
                 value=name,
-                fix=f"did you mean {guess}?" if guess else "see: awry problems list",
+                fix=spelling_fix(name, catalog, "list them with: awry problems list"),
             )
     return [catalog[name] for name in names] or list(catalog.values())[:A_FEW]
 

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from awry.errors import UserError
+from awry.errors import UserError, spelling_fix
 from awry.experiments.spec import Experiment, RunConfig, Sections, canonical_json
 from awry.experiments.store import Stage
 from awry.files import file_sha256
@@ -170,8 +170,6 @@ def selected(
     """The runs of these arms and seeds; empty filters keep all. Raises UserError for a filter that
     names nothing.
     """
-    from awry.experiments.document import spelling_fix
-
     known = list(dict.fromkeys(run.arm for run in runs))
     for arm in arms:
         if arm not in known:

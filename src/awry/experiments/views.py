@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from awry.errors import UserError
-from awry.experiments.document import spelling_fix
+from awry.errors import UserError, spelling_fix
 from awry.experiments.plan import last_metrics, plan
 from awry.experiments.spec import Experiment, load_experiment
 from awry.progress import duration
@@ -89,9 +88,8 @@ def problem_facts(problem_id: str, source: str, loophole: str | None) -> dict[st
 
     problems = {problem.id: problem for problem in load_problems(source)}
     if problem_id not in problems:
-        fix = spelling_fix(problem_id, list(problems)).split("? allowed")[0]
-        hint = f"{fix}?" if fix.startswith("did") else "list them with: awry problems list"
-        raise UserError("no such problem", field="PROBLEM", value=problem_id, fix=hint)
+        fix = spelling_fix(problem_id, problems, "list them with: awry problems list")
+        raise UserError("no such problem", field="PROBLEM", value=problem_id, fix=fix)
     problem = problems[problem_id]
     facts = asdict(problem) | {"digest": problem.digest}
     if loophole is not None:

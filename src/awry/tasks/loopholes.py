@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from awry.errors import UserError, nearest
+from awry.errors import UserError, spelling_fix
 from awry.tasks.assertions import parse_test
 from awry.tasks.problems import Problem
 
@@ -168,12 +168,11 @@ def render(
 
 def find_loophole(name: str) -> Loophole:
     if name not in LOOPHOLES:
-        guess = nearest(name, LOOPHOLES)
         raise UserError(
             "unknown loophole",
             field="loophole.name",
             value=name,
-            fix=f"did you mean {guess}?" if guess else "use one of " + ", ".join(LOOPHOLES),
+            fix=spelling_fix(name, LOOPHOLES),
         )
     return LOOPHOLES[name]
 
