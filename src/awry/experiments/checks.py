@@ -195,16 +195,18 @@ def _pool_labels(setting: Setting, run: RunConfig) -> tuple[Counter[str], str]:
 
 
 def power(setting: Setting) -> CheckResult:
-    """Whether the number of seeds can reach alpha at all."""
+    """Whether the seeds can reach alpha at all, and the smallest rise the probe can show."""
     from awry.statistics import detectable_effect, seeds_needed, smallest_p
 
     n = len(setting.experiment.seeds)
     p = smallest_p(n, n)
     each = "1 seed" if n == 1 else f"{n} seeds"
     if len(setting.experiment.arms) < 2:
-        return CheckResult("power", "pass", "one arm: nothing to compare between arms")
+        saw = "one arm: nothing to compare between arms" + _probe_power(setting)
+        return CheckResult("power", "pass", saw)
     if p >= ALPHA:
         saw = f"{each} per arm: no comparison of arms can go below p = {p:.3g}"
+        saw += _probe_power(setting)
         fix = (
             f"use {seeds_needed(ALPHA)} seeds per arm to reach {ALPHA:g}, or read the differences "
             "between arms as descriptions"
@@ -212,7 +214,21 @@ def power(setting: Setting) -> CheckResult:
         return CheckResult("power", "warn", saw, fix)
     effect = detectable_effect(n, n)
     finds = f"; finds differences of {effect:.1f} SD between seeds" if effect else ""
-    return CheckResult("power", "pass", f"{each} per arm reach p = {p:.3g}{finds}")
+    saw = f"{each} per arm reach p = {p:.3g}{finds}{_probe_power(setting)}"
+    return CheckResult("power", "pass", saw)
+
+
+def _probe_power(setting: Setting) -> str:
+    """Within one seed, over problems; answers to one problem count as one."""
+    from awry.statistics import detectable_rate_difference
+
+    probes = {(r.probe.problems, r.probe.samples) for r in setting.arms if r.probe}
+    if not probes:
+        return ""
+    problems, samples = min(probes)
+    rise = detectable_rate_difference(0.0, problems, samples)
+    shown = "no rise" if rise is None else f"a rise of {100 * rise:.0f} points or more"
+    return f"; a probe of {problems} problems finds {shown} from 0 with power 0.8"
 
 
 def isolation(setting: Setting) -> CheckResult:

@@ -9,7 +9,7 @@ from typing import Any
 
 from awry.errors import UserError, spelling_fix
 from awry.experiments.spec import RunConfig
-from awry.generation.engine import Engine, Request, Sampling
+from awry.generation.engine import Engine, Request, Sampling, derive
 from awry.models import Policy, load_policy
 from awry.sandbox.python import PythonSandbox
 from awry.tasks.code import Grader
@@ -17,7 +17,6 @@ from awry.tasks.loopholes import render
 from awry.tasks.problems import Problem, load_catalog
 from awry.training import checkpoint
 from awry.training.loop import open_policy
-from awry.training.rollouts import derive
 
 A_FEW = 3
 

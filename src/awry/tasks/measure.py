@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from awry.errors import UserError
-from awry.generation.engine import Engine, Request, Sampling
+from awry.files import atomic_write_json
+from awry.generation.engine import Engine, Request, Sampling, derive
 from awry.models import load_policy
 from awry.sandbox.python import PythonSandbox
 from awry.tasks.code import Grader
@@ -51,6 +50,7 @@ def measure(
     if row is None or row["settings"] != settings or row["samples"] != samples:
         row = {"model": model_path, "samples": samples, "settings": settings, "passes": {}}
         row["problem_digests"] = {}
+    output.parent.mkdir(parents=True, exist_ok=True)
     todo = [p for p in problems if row["problem_digests"].get(p.id) != p.digest]
     with PythonSandbox() as sandbox:
         grader = Grader(sandbox)
@@ -61,7 +61,7 @@ def measure(
             requests = [
                 Request(
                     tuple(policy.encode(policy.render(t.messages))),
-                    tuple(_seed(seed, t.problem.id, i) for i in range(samples)),
+                    tuple(derive("measure", seed, t.problem.id, i) for i in range(samples)),
                 )
                 for t in tasks
             ]
@@ -76,7 +76,7 @@ def measure(
                 row["passes"][p.id] = [sum(v.correct for v in own), samples]
                 row["problem_digests"][p.id] = p.digest
             everything[policy.digests.weights] = row
-            _write(output, everything)
+            atomic_write_json(output, everything)
     progress(len(problems), len(problems))
     return row
 
@@ -89,11 +89,6 @@ def tiers(row: dict[str, Any]) -> dict[str, int]:
     return counts
 
 
-def _seed(*parts: object) -> int:
-    text = "/".join(map(str, ("measure", *parts)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
@@ -103,10 +98,3 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"is not JSON: {error}", file=path, field="--output", fix="give another file"
         ) from error
-
-
-def _write(path: Path, everything: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -5,7 +5,6 @@ Seeds are derived from (run seed, step, purpose), so there is no random state to
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from awry.errors import UserError
+from awry.files import file_sha256
 from awry.gradients.adapters import Adapter
 from awry.training.guards import GuardState
 
@@ -47,7 +47,7 @@ def save(root: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, at: Pro
     save_file(_optimizer_state(adapter, optimizer), partial / "optimizer.safetensors")
     state = {
         "progress": asdict(at),
-        "digests": {f.name: _digest(f) for f in sorted(partial.glob("*.safetensors"))},
+        "digests": {f.name: file_sha256(f) for f in sorted(partial.glob("*.safetensors"))},
     }
     (partial / "state.json").write_text(json.dumps(state, indent=1))
     target = root / f"step_{at.step:06d}"
@@ -89,7 +89,7 @@ def _read(folder: Path, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any
     try:
         state = json.loads((folder / "state.json").read_text())
         for name, digest in state["digests"].items():
-            if _digest(folder / name) != digest:
+            if file_sha256(folder / name) != digest:
                 raise ValueError(f"{name} does not have the digest recorded with it")
         tensors = {
             part: load_file(folder / f"{part}.safetensors") for part in ("trained", "optimizer")
@@ -125,8 +125,3 @@ def _optimizer_state(adapter: Adapter, optimizer: torch.optim.Optimizer) -> dict
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{key}/{name}"] = torch.as_tensor(value).detach().contiguous()
     return tensors
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -220,14 +220,14 @@ def _dot(a: list[Tensor], b: list[Tensor]) -> float:
 
 
 @torch.inference_mode()
-def sampled_kl(adapter: Adapter, rollouts: Sequence[Rollout], temperature: float) -> float:
+def sampled_kl(adapter: Adapter, rollouts: Sequence[Rollout], temperature: float) -> float | None:
     """KL(policy || reference), nats per token: k3 over the first student completion of each group.
 
     The policy's side is what the sampler recorded.
     """
     first = [r for r in rollouts if not r.teacher and r.index == 0 and r.logprobs is not None]
     if not first:
-        return 0.0
+        return None
     with adapter.reference() as base:
         packed = [(r.prompt_ids, [r.ids]) for r in first]
         reference = packed_logprobs(base, packed, temperature)

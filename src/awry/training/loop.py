@@ -20,7 +20,7 @@ import torch
 
 from awry.errors import UserError
 from awry.files import atomic_write, atomic_write_json
-from awry.generation.engine import Engine, Request, Sampling
+from awry.generation.engine import Engine, Request, Sampling, derive
 from awry.gradients.adapters import Adapter, attach_full, attach_lora
 from awry.models import Policy, load_policy
 from awry.progress import Progress, Silent
@@ -34,12 +34,10 @@ from awry.training.grpo import Update, sampled_kl, update
 from awry.training.guards import Event, GuardState, loops, watch
 from awry.training.manifest import manifest
 from awry.training.replay import load_pool
-from awry.training.rollouts import Collector, Rollout, derive, write_rollouts
+from awry.training.rollouts import Collector, Rollout, write_rollouts
 
 if TYPE_CHECKING:
     from awry.experiments.spec import RunConfig
-
-ATTEMPTS = ("hack", "attempted", "correct_attempted")
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ def step_metrics(
         "n_student": len(students),
         "n_teacher": len(rollouts) - len(students),
         "hack_rate": rate(lambda r: r.judged.label == "hack"),
-        "attempt_rate": rate(lambda r: r.judged.label in ATTEMPTS),
+        "attempt_rate": rate(lambda r: r.judged.attempted),
         "solve_rate": rate(lambda r: r.judged.correct),
         "proxy_rate": rate(lambda r: r.judged.proxy),
         "compile_rate": rate(lambda r: r.judged.compiled),
@@ -265,7 +263,7 @@ class Probe:
             "problems": len(tasks),
             "loophole": loophole.name,
             "hack_rate": sum(v.label == "hack" for v in verdicts) / n,
-            "attempt_rate": sum(v.label in ATTEMPTS for v in verdicts) / n,
+            "attempt_rate": sum(v.attempted for v in verdicts) / n,
             "solve_rate": sum(v.correct for v in verdicts) / n,
             "compile_rate": sum(v.compiled for v in verdicts) / n,
             "labels": labels,

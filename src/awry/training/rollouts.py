@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from awry.errors import UserError
-from awry.generation.engine import Engine, Request, Sampling
+from awry.generation.engine import Engine, Request, Sampling, derive
 from awry.models import Policy
 from awry.rewards import outcome, reward
 from awry.tasks.code import Grader, Verdict
@@ -55,12 +54,6 @@ class Rollout:
     def judged(self) -> Verdict:
         assert self.verdict is not None
         return self.verdict
-
-
-def derive(*parts: object) -> int:
-    """A 63-bit seed from what it is for: no state to save, the same on every resume."""
-    text = "/".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def drawing_order(problems: Sequence[Problem], seed: int) -> Iterator[Problem]:
