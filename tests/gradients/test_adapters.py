@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 
 from awry.errors import UserError
-from awry.gradients.adapters import Adapter, attach_full, attach_lora
+from awry.gradients.adapters import Adapter, attach_full, attach_lora, lora_layers
 from awry.models import load_policy
 
 IDS = torch.arange(3, 43).view(2, 20)
@@ -71,7 +71,7 @@ def test_small_updates_are_not_swallowed_by_rounding() -> None:
     """An update far below half a bf16 unit moves the average weight by its own size."""
     policy = load_policy("tiny-random", "bfloat16", keep_master=True)
     adapter = attach_lora(policy, r=4, alpha=8, merged=True)
-    name, layer = next(iter(adapter._lora_layers()))
+    name, layer = next(iter(lora_layers(policy.model).items()))
     before = layer.awry_merged.float().clone()
     wanted = torch.full_like(before, 2e-5)  # half a unit is 6e-5 where weights are 0.02
     with torch.no_grad():

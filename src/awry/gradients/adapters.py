@@ -1,10 +1,10 @@
-"""What is trained: a LoRA adapter (PEFT's) or all weights; the base policy stays reachable.
+"""What is trained: a LoRA adapter, a singular-value adapter or all weights; the base stays reachable.
 
-The LoRA forward is merged: `y = x W_eff^T` with `W_eff = round(W + s B A)` rebuilt once per optimizer
-step from the pristine fp32 `W`, never in place; the backward is LoRA's own,
-`dB = s g^T (x A^T)`, `dA = s (g B)^T x`, `dx = g W_eff`. Sampling and training then run on the same
-weights, and the adapter's branch costs nothing forward. Where the base is only known on a bf16 grid
-rounding would swallow small updates, so PEFT's ordinary branch is used instead (`merged=False`).
+The forward is merged where that is exact enough: `y = x W_eff^T`, with `W_eff` rebuilt once per
+optimizer step from the pristine fp32 `W`, never in place. The backward is the adapter's own; for
+LoRA `dB = s g^T (x A^T)`, `dA = s (g B)^T x`, `dx = g W_eff`. Sampling and training then run on the
+same weights, and the adapter's branch costs nothing forward. Where the base is only known on a bf16
+grid rounding would swallow small updates, so the branch is computed beside it (`merged=False`).
 """
 
 from __future__ import annotations
@@ -22,54 +22,87 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.config import PeftConfig
 from peft.tuners.lora import Linear as LoraLinear
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from awry.errors import UserError
 from awry.generation.packing import linear, pack
+from awry.gradients import singular
+from awry.gradients.per_sample import Recorder
+from awry.gradients.singular import SingularValueConfig, original_weights, weight_digest
 from awry.models import Policy, quiet
 
 NAME = "default"
 
 
-class _MergedLora(torch.autograd.Function):
-    """x [..., I], w_eff [O, I], A [r, I], B [O, r] -> x w_eff^T [..., O]."""
+class _Lora(torch.autograd.Function):
+    """x [..., I], weight [O, I] (W_eff when merged, else W), A [r, I], B [O, r] -> [..., O]."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w_eff: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(x, w_eff, a, b)
-        ctx.scale = scale
-        return F.linear(x, w_eff)
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        a: Tensor,
+        b: Tensor,
+        scale: float,
+        merged: bool,
+        recording: tuple[Recorder, str] | None,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, a, b)
+        ctx.scale, ctx.merged, ctx.recording = scale, merged, recording
+        y = F.linear(x, weight)
+        if not merged:
+            y = y + (F.linear(F.linear(x.to(a.dtype), a), b) * scale).to(y.dtype)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, w_eff, a, b = ctx.saved_tensors
+        x, weight, a, b = ctx.saved_tensors
         g = grads[0]
-        gx = g @ w_eff if ctx.needs_input_grad[0] else None
-        x2, g2 = x.flatten(0, -2), g.flatten(0, -2)
+        # a branch works in its own precision, a merged layer in the model's
+        exact = x.dtype if ctx.merged else a.dtype
+        x2, g2 = x.flatten(0, -2).to(exact), g.flatten(0, -2).to(exact)
         # the scale goes on the narrow [N, r] products
-        down = (x2 @ a.to(x.dtype).T).mul_(ctx.scale)
-        up = (g2 @ b.to(x.dtype)).mul_(ctx.scale)
-        return gx, None, (up.T @ x2).to(a.dtype), (g2.T @ down).to(b.dtype), None
+        down = (x2 @ a.to(exact).T).mul_(ctx.scale)
+        up = (g2 @ b.to(exact)).mul_(ctx.scale)
+        gx = None
+        if ctx.needs_input_grad[0]:
+            gx = g @ weight
+            if not ctx.merged:
+                gx = gx + (up @ a.to(exact)).view_as(gx).to(gx.dtype)
+        recorder, name = ctx.recording or (None, "")
+        if recorder is not None and recorder.active:
+            ga, gb = recorder.low_rank(name, x2, g2, down, up)
+        else:
+            ga, gb = up.T @ x2, g2.T @ down
+        return gx, None, ga.to(a.dtype), gb.to(b.dtype), None, None, None
 
 
-def _merged_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def _lora_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     base = self.get_base_layer()
-    if self.disable_adapters:
+    if self.disable_adapters or self.merged:
         return F.linear(x, base.weight, base.bias)
-    w_eff: Tensor = self.awry_merged
-    if torch.is_grad_enabled():
+    merged = self.awry_merged is not None
+    if torch.is_grad_enabled() or not merged:
+        weight = self.awry_merged if merged else base.weight
         a, b = self.lora_A[NAME].weight, self.lora_B[NAME].weight
-        y = _MergedLora.apply(x, w_eff, a, b, self.scaling[NAME])
+        recording = None if self.recorder is None else (self.recorder, self.module_name)
+        y = _Lora.apply(x, weight, a, b, self.scaling[NAME], merged, recording)
     else:
-        y = linear(x, w_eff, self.awry_packed)
-    return y if base.bias is None else y + base.bias
+        y = linear(x, self.awry_merged, self.awry_packed)
+    return y if base.bias is None else y + base.bias  # pyright: ignore[reportOptionalOperand]
 
 
 @dataclass
 class Adapter:
-    """The trainable part of a policy. Call `refresh()` after every change of `parameters`."""
+    """The trainable part of a policy. Call `refresh()` after every change of `parameters`.
+
+    modules: for each adapted module the parameters whose gradients, flattened in this order, are
+    its coordinates. basis_digest: what these coordinates mean; None without adapted modules.
+    """
 
     policy: Policy
     kind: str
@@ -77,6 +110,8 @@ class Adapter:
     merged: bool
     peft: PeftModel | None = None
     base: Any = None  # frozen copy of the base policy, for `full`
+    modules: Mapping[str, tuple[Parameter, ...]] = field(default_factory=dict)
+    basis_digest: str | None = None
     _master: Mapping[str, Tensor] = field(default_factory=dict)
 
     @torch.no_grad()
@@ -84,11 +119,23 @@ class Adapter:
         """Rebuild the merged weights from the pristine base and the adapter, in full precision."""
         if not self.merged:
             return
-        for name, layer in self._lora_layers():
+        for layer in singular.layers_of(self.policy.model).values():
+            layer.refresh(force=True)
+        for name, layer in lora_layers(self.policy.model).items():
             a, b = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
             total = torch.addmm(self._master[name], b, a, alpha=layer.scaling[NAME])
             layer.awry_merged.copy_(total)
             layer.awry_packed = pack(layer.awry_merged)
+
+    @contextlib.contextmanager
+    def recording(self, recorder: Recorder) -> Iterator[None]:
+        """Within it, forwards note for the backward that `recorder` may want its gradients."""
+        set_recorder(self.policy.model, recorder)
+        try:
+            yield
+        finally:
+            recorder.stop()
+            set_recorder(self.policy.model, None)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[Any]:
@@ -118,11 +165,6 @@ class Adapter:
                 self.policy.model.save_pretrained(folder)
                 self.policy.tokenizer.save_pretrained(folder)
 
-    def _lora_layers(self) -> Iterator[tuple[str, Any]]:
-        for name, module in self.policy.model.named_modules():
-            if isinstance(module, LoraLinear):
-                yield name, module
-
 
 def attach_lora(
     policy: Policy,
@@ -144,34 +186,51 @@ def attach_lora(
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # PEFT 0.21 asks transformers 5.23 for an attribute by its old name
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-        torch.manual_seed(seed)
-        try:
-            wrapped = get_peft_model(policy.model, config)
-        except ValueError as error:
-            raise UserError(
-                f"no adapter could be attached: {error}",
-                field="model.adapter.targets",
-                value=targets,
-                fix="use all-linear, or names of linear modules of this model such as q_proj",
-            ) from error
-    parameters = {n: p for n, p in wrapped.named_parameters() if p.requires_grad}
-    for parameter in parameters.values():
-        parameter.data = parameter.data.float()
-    exact = policy.master is not None or policy.dtype == torch.float32
-    adapter = Adapter(policy, "lora", parameters, exact if merged is None else merged, wrapped)  # pyright: ignore[reportArgumentType]
+    wrapped = _wrap(policy, config, targets, seed)
+    layers = lora_layers(wrapped)
+    adapter = _adapter(policy, "lora", wrapped, merged)
+    known = policy.master or {}
+    master = {
+        name: known[name] if name in known else layer.get_base_layer().weight.detach().float()
+        for name, layer in layers.items()
+    }
+    adapter.basis_digest = lora_basis_digest(wrapped, master)
+    for layer in layers.values():
+        adopt(layer)
     if adapter.merged:
-        master: dict[str, Tensor] = {}
-        for name, layer in adapter._lora_layers():
-            weight = layer.get_base_layer().weight
-            known = (policy.master or {}).get(name)
-            master[name] = weight.float() if known is None else known.to(weight.device)
-            layer.register_buffer("awry_merged", weight.detach().clone(), persistent=False)
-            layer.forward = types.MethodType(_merged_forward, layer)
-        adapter._master = master
+        adapter._master = {
+            name: weight.to(layers[name].get_base_layer().weight.device)
+            for name, weight in master.items()
+        }
+        for layer in layers.values():
+            layer.awry_merged = layer.get_base_layer().weight.detach().clone()
         adapter.refresh()
+    return adapter
+
+
+def attach_singular_values(
+    policy: Policy,
+    *,
+    r: int | None = None,
+    targets: str | tuple[str, ...] = "all-linear",
+    merged: bool | None = None,
+) -> Adapter:
+    """Put a singular-value adapter (identity at the start: dS = 0) on the policy, in place.
+
+    r: the r largest singular values of every module, or all. Raises UserError as `attach_lora`.
+    """
+    config = SingularValueConfig(
+        r=r,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",  # pyright: ignore[reportArgumentType]
+    )
+    with original_weights(policy.master):
+        wrapped = _wrap(policy, config, targets, seed=0)
+    adapter = _adapter(policy, "singular_values", wrapped, merged)
+    adapter.basis_digest = config.basis_digest
+    for layer in singular.layers_of(wrapped).values():
+        layer.merged_forward = adapter.merged
+    adapter.refresh()
     return adapter
 
 
@@ -187,3 +246,101 @@ def attach_full(policy: Policy, *, keep_reference: bool) -> Adapter:
     base = copy.deepcopy(policy.model) if keep_reference else None
     policy.model.requires_grad_(True)
     return Adapter(policy, "full", dict(policy.model.named_parameters()), False, base=base)
+
+
+def _wrap(
+    policy: Policy, config: PeftConfig, targets: str | tuple[str, ...], seed: int
+) -> PeftModel:
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # PEFT 0.21 asks transformers 5.23 for an attribute by its old name
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(policy.model, config)  # pyright: ignore[reportReturnType]
+        except ValueError as error:
+            raise UserError(
+                f"no adapter could be attached: {error}",
+                field="model.adapter.targets",
+                value=targets,
+                fix="use all-linear, or names of linear modules of this model such as q_proj",
+            ) from error
+
+
+def _adapter(policy: Policy, kind: str, wrapped: PeftModel, merged: bool | None) -> Adapter:
+    parameters = {n: p for n, p in wrapped.named_parameters() if p.requires_grad}
+    for parameter in parameters.values():
+        parameter.data = parameter.data.float()
+    exact = policy.master is not None or policy.dtype == torch.float32
+    return Adapter(
+        policy,
+        kind,
+        parameters,
+        exact if merged is None else merged,
+        wrapped,
+        modules=coordinates(wrapped),
+    )
+
+
+def coordinates(model: nn.Module) -> dict[str, tuple[Parameter, ...]]:
+    """module -> its trained parameters in the order of its coordinates: (dS,) or (A, B).
+
+    Raises UserError when the model has no adapter with coordinates.
+    """
+    found: dict[str, tuple[Parameter, ...]] = {
+        name: (layer.singular_delta[NAME],)
+        for name, layer in singular.layers_of(model).items()
+        if NAME in layer.singular_delta
+    }
+    for name, layer in lora_layers(model).items():
+        found[name] = (layer.lora_A[NAME].weight, layer.lora_B[NAME].weight)
+    if not found:
+        raise UserError(
+            "the model has no LoRA or singular-value adapter, so a direction has no coordinates",
+            field="model.adapter.kind",
+            fix="train an adapter (kind: lora or singular_values)",
+        )
+    return found
+
+
+def lora_layers(model: nn.Module) -> dict[str, Any]:
+    """LoRA layers by the names of the modules they adapt (PEFT's own prefix left out)."""
+    return {
+        name.removeprefix("base_model.model."): module
+        for name, module in model.named_modules()
+        if isinstance(module, LoraLinear) and NAME in module.lora_A
+    }
+
+
+def adopt(layer: Any) -> None:
+    """Give one of PEFT's LoRA layers our forward, which can record per-sample gradients."""
+    layer.register_buffer("awry_merged", None, persistent=False)
+    layer.awry_packed, layer.recorder, layer.module_name = None, None, ""
+    layer.forward = types.MethodType(_lora_forward, layer)
+
+
+def set_recorder(model: nn.Module, recorder: Recorder | None) -> None:
+    """Whom adapted layers report to during a backward; None for nobody."""
+    for layer in singular.layers_of(model).values():
+        layer.recorder = recorder
+    for name, layer in lora_layers(model).items():
+        if not hasattr(layer, "awry_merged"):
+            adopt(layer)
+        layer.recorder, layer.module_name = recorder, name
+
+
+def basis_of(model: nn.Module) -> tuple[str, str]:
+    """(adapter kind, basis digest) of a model that somebody else put an adapter on."""
+    if singular.layers_of(model):
+        return "singular_values", singular.basis_digest(model, NAME)
+    weights = {n: layer.get_base_layer().weight.detach() for n, layer in lora_layers(model).items()}
+    return "lora", lora_basis_digest(model, weights)
+
+
+def lora_basis_digest(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """sha256 over adapted modules, their base weights, the scale, and A as it is now: LoRA's
+    coordinates mean something else for every draw of A, and drift as it is trained."""
+    total = hashlib.sha256()
+    for name, layer in sorted(lora_layers(model).items()):
+        a = weight_digest(layer.lora_A[NAME].weight)
+        total.update(f"{name} {layer.scaling[NAME]} {a} {weight_digest(weights[name])}\n".encode())
+    return total.hexdigest()

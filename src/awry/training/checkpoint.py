@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from awry.errors import UserError
 from awry.files import file_sha256
 from awry.gradients.adapters import Adapter
+from awry.gradients.interventions import Intervention
 from awry.training.guards import GuardState
 
 KEEP = 2  # a crash while the newest is written must leave one that is whole
@@ -35,7 +36,13 @@ class Progress:
     stopped_by: str | None = None
 
 
-def save(root: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, at: Progress) -> None:
+def save(
+    root: Path,
+    adapter: Adapter,
+    optimizer: torch.optim.Optimizer,
+    at: Progress,
+    intervention: Intervention | None = None,
+) -> None:
     """Write `root/step_NNNNNN` under a temporary name, rename it, drop older ones but `KEEP`."""
     root.mkdir(parents=True, exist_ok=True)
     for left_over in root.glob(".partial-*"):
@@ -45,6 +52,8 @@ def save(root: Path, adapter: Adapter, optimizer: torch.optim.Optimizer, at: Pro
     tensors = {n: p.detach().contiguous() for n, p in adapter.parameters.items()}
     save_file(tensors, partial / "trained.safetensors")
     save_file(_optimizer_state(adapter, optimizer), partial / "optimizer.safetensors")
+    if intervention is not None and (kept := intervention.state()):
+        save_file(kept, partial / "intervention.safetensors")
     state = {
         "progress": asdict(at),
         "digests": {f.name: file_sha256(f) for f in sorted(partial.glob("*.safetensors"))},
@@ -64,8 +73,13 @@ def newest(root: Path) -> Path | None:
     return folders[-1] if folders else None
 
 
-def load(folder: Path, adapter: Adapter, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put a checkpoint's weights and optimizer state in place.
+def load(
+    folder: Path,
+    adapter: Adapter,
+    optimizer: torch.optim.Optimizer,
+    intervention: Intervention | None = None,
+) -> Progress:
+    """Put a checkpoint's weights and the state of optimizer and intervention in place.
 
     Raises UserError when a file is missing, damaged or of another adapter.
     """
@@ -74,6 +88,8 @@ def load(folder: Path, adapter: Adapter, optimizer: torch.optim.Optimizer) -> Pr
     for joined, value in tensors["optimizer"].items():
         key, name = joined.split("/", 1)
         optimizer.state[adapter.parameters[name]][key] = value
+    if intervention is not None:
+        intervention.load_state(tensors.get("intervention", {}))
     progress = dict(state["progress"])
     guards = progress.pop("guards")
     guards["warned"] = tuple(guards["warned"])
@@ -91,9 +107,9 @@ def _read(folder: Path, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any
         for name, digest in state["digests"].items():
             if file_sha256(folder / name) != digest:
                 raise ValueError(f"{name} does not have the digest recorded with it")
-        tensors = {
-            part: load_file(folder / f"{part}.safetensors") for part in ("trained", "optimizer")
-        }
+        tensors = {Path(name).stem: load_file(folder / name) for name in state["digests"]}
+        if not {"trained", "optimizer"} <= tensors.keys():
+            raise ValueError("it lacks weights or the optimizer's state")
         if tensors["trained"].keys() != adapter.parameters.keys():
             raise ValueError("it holds other parameters than this adapter has")
         if not {"step", "guards", "digest_start"} <= state["progress"].keys():

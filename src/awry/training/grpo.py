@@ -1,20 +1,25 @@
-"""One optimizer update from a step's rollouts: backward in micro-batches, clip, step.
+"""One optimizer update from a step's rollouts: backward in micro-batches, intervene, clip, step.
 
 Students and teachers go through the model in micro-batches of their own, so that their gradients
-can be told apart; completions that carry no signal are not computed at all.
+can be told apart; completions that carry no signal are not computed at all, unless every
+completion's own gradient is recorded. Then no two share a prompt's computation: what flows back
+into a shared prompt could not be told apart.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from awry.gradients.adapters import Adapter
+from awry.gradients.interventions import Surgeon
+from awry.gradients.per_sample import Components, Recorder, alignment, module_cosines
 from awry.training.guards import finite
 from awry.training.logprobs import packed_logprobs
 from awry.training.objective import k3, reduce_loss, token_loss
@@ -29,8 +34,9 @@ TOKENS = 1024  # of a micro-batch: enough for full-speed products, about 3 GB of
 
 @dataclass
 class Update:
-    """What one update did. Norms are of raw gradients, before clipping; gap: mean absolute
-    difference of sampler's and trainer's log-probabilities over the students' tokens."""
+    """What one update did. Norms are of raw gradients, before intervention and clipping; gap: mean
+    absolute difference of sampler's and trainer's log-probabilities over the students' tokens.
+    rollouts: those given, with their cosines where they were recorded."""
 
     loss: float = 0.0
     grad_norm: float = 0.0
@@ -44,6 +50,7 @@ class Update:
     optimizer_step: bool = False
     finite: bool = True
     tokens: int = 0
+    rollouts: list[Rollout] = field(default_factory=list)
 
 
 @dataclass
@@ -81,51 +88,102 @@ def update(
     *,
     step: int,
     teacher_ratio: str = "detached",
+    surgeon: Surgeon | None = None,
+    record: bool = False,
 ) -> Update:
     """Take `config.iterations` optimizer passes over a step's rollouts.
 
     A pass in which no completion has an advantage (and beta is 0) leaves every weight and the
     optimizer's state untouched. teacher_ratio: `pool` takes the teacher's stored log-probabilities
-    as the old policy's, `detached` the trained policy's own (ratio 1).
+    as the old policy's, `detached` the trained policy's own (ratio 1). surgeon: intervenes, measures
+    and clips; None only clips. record: measure every completion's cosine with the surgeon's meter.
     """
-    result = Update(lr=learning_rate(config, step))
+    result = Update(lr=learning_rate(config, step), rollouts=list(rollouts))
+    if surgeon is None:
+        parameters = list(adapter.parameters.values())
+        surgeon = Surgeon({}, parameters, max_grad_norm=config.max_grad_norm)
+    surgeon.metrics = {}
     live = [r for r in rollouts if r.advantage is not None]
     carries = [r for r in live if r.advantage or config.beta > 0]
-    if not carries:
+    recording = None
+    if record and surgeon.meter is not None:
+        recording = _Recording(Components(surgeon.meter.axes))
+    if not carries and recording is None:
         return result
     for group in optimizer.param_groups:
         group["lr"] = result.lr
     old: dict[int, Tensor] = {}  # log-probabilities before the first pass, by rollout
-    for iteration in range(config.iterations):
+    for iteration in range(config.iterations if carries else 1):
         optimizer.zero_grad(set_to_none=True)
         sums = _Sums()
+        now = recording if iteration == 0 else None
         for part in ("teacher", "student"):
-            own = [r for r in carries if r.teacher == (part == "teacher")]
-            for batch in micro_batches(own):
-                _backward(adapter, batch, config, len(live), old, sums, teacher_ratio)
+            wanted = rollouts if now else carries
+            own = [r for r in wanted if r.teacher == (part == "teacher")]
+            for batch in micro_batches(own, shared=now is None):
+                _backward(adapter, batch, config, len(live), old, sums, teacher_ratio, now)
             sums.parts[part] = [
                 torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
                 for p in adapter.parameters.values()
             ]
+        if now is not None:
+            result.rollouts = _with_cosines(rollouts, now, surgeon)
+        if not carries:
+            break
         _account(result, sums, first=iteration == 0)
         result.finite = finite(result.loss, result.grad_norm)
         if not result.finite:
             optimizer.zero_grad(set_to_none=True)
             return result
-        if config.max_grad_norm is not None:
-            torch.nn.utils.clip_grad_norm_(list(adapter.parameters.values()), config.max_grad_norm)
+        surgeon.before()
         optimizer.step()
+        surgeon.after()
         adapter.refresh()
         result.optimizer_step = True
     optimizer.zero_grad(set_to_none=True)
     return result
 
 
-def micro_batches(rollouts: Sequence[Rollout]) -> list[list[list[Rollout]]]:
-    """Groups, each with its rollouts of one kind, together up to `TOKENS` tokens."""
-    groups: dict[int, list[Rollout]] = {}
+@dataclass
+class _Recording:
+    """Per-sample gradients of one pass, reduced as they come; order: the rollouts behind the rows."""
+
+    sink: Components
+    order: list[Rollout] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.sink)
+
+
+def _with_cosines(
+    rollouts: Sequence[Rollout], recording: _Recording, surgeon: Surgeon
+) -> list[Rollout]:
+    meter = surgeon.meter
+    assert meter is not None
+    dots = torch.stack([recording.sink.along(name) @ meter.weights(name) for name in meter.axes], 1)
+    squares = recording.sink.squares()
+    cosines, aligned = module_cosines(dots, squares), alignment(dots, squares)
+    row_of = {id(r): i for i, r in enumerate(recording.order)}
+    found = []
     for r in rollouts:
-        groups.setdefault(r.group, []).append(r)
+        i = row_of[id(r)]
+        found.append(
+            replace(
+                r,
+                cosine=float(cosines[i].mean()),
+                alignment=float(aligned[i]),
+                cosine_modules=tuple(cosines[i].tolist()),
+            )
+        )
+    return found
+
+
+def micro_batches(rollouts: Sequence[Rollout], *, shared: bool = True) -> list[list[list[Rollout]]]:
+    """Groups, each with its rollouts of one kind, together up to `TOKENS` tokens. Not shared: every
+    rollout is a group of its own, with its own copy of the prompt."""
+    groups: dict[tuple[int, int], list[Rollout]] = {}
+    for r in rollouts:
+        groups.setdefault((r.group, -1 if shared else r.index), []).append(r)
     batches: list[list[list[Rollout]]] = []
     room = 0
     for _, rows in sorted(groups.items()):
@@ -146,6 +204,7 @@ def _backward(
     old: dict[int, Tensor],
     sums: _Sums,
     teacher_ratio: str,
+    recording: _Recording | None,
 ) -> None:
     """Add one micro-batch (groups of rollouts, each sharing its prompt) to the gradients."""
     model = adapter.policy.model
@@ -156,7 +215,8 @@ def _backward(
     if config.beta > 0:
         with adapter.reference() as base, torch.no_grad():
             reference = packed_logprobs(base, packed, config.temperature)
-    logprobs = packed_logprobs(model, packed, config.temperature)
+    with contextlib.nullcontext() if recording is None else adapter.recording(recording.recorder):
+        logprobs = packed_logprobs(model, packed, config.temperature)
     before = []
     for r, own in zip(rows, logprobs.detach().split(lengths), strict=True):
         stored = r.teacher and teacher_ratio == "pool"
@@ -177,20 +237,67 @@ def _backward(
         beta=config.beta,
         reference=reference,
     )
+    # rollouts of dropped groups are here only to be measured
+    counts = [
+        logprobs.new_full((n,), float(r.advantage is not None))
+        for r, n in zip(rows, lengths, strict=True)
+    ]
     loss = reduce_loss(
-        tokens.loss,
+        tokens.loss * torch.cat(counts),
         lengths,
         loss=config.loss,
         samples=samples,
         max_new_tokens=config.max_new_tokens,
     )
-    loss.backward()
+    if recording is None:
+        loss.backward()
+    else:
+        recording.order += rows
+        sizes = [len(r.prompt_ids) + len(r.ids) for r in rows]
+        _recorded_backward(loss, logprobs, lengths, sizes, recording.recorder)
     sums.loss += loss.item()
     sums.clipped += tokens.clipped.sum().item()
     sums.tokens += len(logprobs)
     if tokens.kl is not None and not rows[0].teacher:
         sums.kl += tokens.kl.sum().item()
         sums.kl_tokens += len(logprobs)
+
+
+def _recorded_backward(
+    loss: Tensor, logprobs: Tensor, lengths: list[int], sizes: list[int], recorder: Recorder
+) -> None:
+    """Backward of `loss` that gives the recorder every sample's gradient of its mean token NLL.
+
+    lengths: completion tokens of each sample, sizes: all of its tokens. On the first pass every
+    token of a sample has one weight in the loss (ratio 1, no KL term): then the training gradient
+    is the weighted sum of the samples' own, and one backward gives both. Otherwise the graph is gone
+    through twice.
+    """
+    (slope,) = torch.autograd.grad(loss, logprobs)  # d loss / d logprob of every token
+    parts = slope.split(lengths)
+    unit = torch.cat([-torch.ones_like(part) / len(part) for part in parts])
+    if all(bool((part == part[0]).all()) for part in parts):
+        recorder.start(sizes, torch.stack([-part[0] * len(part) for part in parts]))
+        torch.autograd.backward(logprobs, unit)
+        recorder.stop()
+        return
+    recorder.start(sizes, torch.zeros(len(sizes)))
+    torch.autograd.backward(logprobs, unit, retain_graph=True)
+    recorder.stop()
+    torch.autograd.backward(logprobs, slope)
+
+
+def advised(surgeon: Surgeon, rollouts: list[Rollout]) -> list[Rollout]:
+    """Rollouts with the advantages that the intervention leaves them."""
+    if surgeon.intervention is None:
+        return rollouts
+    surgeon.intervention.on_rollouts(rollouts)
+    given = torch.tensor([r.advantage or 0.0 for r in rollouts], dtype=torch.float64)
+    left = surgeon.intervention.on_advantages(given, rollouts).tolist()
+    return [
+        r if r.advantage is None or r.advantage == a else replace(r, advantage=a)
+        for r, a in zip(rollouts, left, strict=True)
+    ]
 
 
 def _account(result: Update, sums: _Sums, *, first: bool) -> None:

@@ -21,7 +21,8 @@ import torch
 from awry.errors import UserError
 from awry.files import atomic_write, atomic_write_json
 from awry.generation.engine import Engine, Request, Sampling, derive
-from awry.gradients.adapters import Adapter, attach_full, attach_lora
+from awry.gradients.adapters import Adapter, attach_full, attach_lora, attach_singular_values
+from awry.gradients.interventions import Surgeon
 from awry.models import Policy, load_policy
 from awry.progress import Progress, Silent
 from awry.sandbox.python import PythonSandbox
@@ -30,11 +31,12 @@ from awry.tasks.loopholes import render
 from awry.tasks.problems import Problem
 from awry.tasks.selection import select
 from awry.training import checkpoint
-from awry.training.grpo import Update, sampled_kl, update
+from awry.training.grpo import Update, advised, sampled_kl, update
 from awry.training.guards import Event, GuardState, loops, watch
 from awry.training.manifest import manifest
 from awry.training.replay import load_pool
 from awry.training.rollouts import Collector, Rollout, write_rollouts
+from awry.training.surgery import facts, open_surgeon, records_cosines, surgery_metrics
 
 if TYPE_CHECKING:
     from awry.experiments.spec import RunConfig
@@ -55,6 +57,8 @@ def attach(policy: Policy, config: RunConfig) -> Adapter:
     chosen = config.model.adapter
     if chosen.kind == "full":
         return attach_full(policy, keep_reference=True)
+    if chosen.kind == "singular_values":
+        return attach_singular_values(policy, r=chosen.r, targets=chosen.targets)
     return attach_lora(
         policy, r=chosen.r, alpha=chosen.alpha, targets=chosen.targets, seed=config.seed
     )
@@ -76,10 +80,17 @@ def open_policy(config: RunConfig) -> tuple[Policy, Adapter, Engine]:
     return policy, adapter, engine
 
 
-def train(config: RunConfig, directory: Path, *, progress: Progress | None = None) -> Result:
+def train(
+    config: RunConfig,
+    directory: Path,
+    *,
+    direction: Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
     """Run or resume one arm with one seed in `directory`.
 
-    Raises UserError for bad input and for damaged checkpoints; a guard that stops the run is part
+    direction: folder of the direction stage; without one, a run that wants a direction extracts its
+    own. Raises UserError for bad input and for damaged checkpoints; a guard that stops the run is part
     of the result.
     """
     progress = progress or Silent()
@@ -89,6 +100,8 @@ def train(config: RunConfig, directory: Path, *, progress: Progress | None = Non
     if config.teacher is not None and config.teacher.pool != "builtin":
         pool = load_pool(config.teacher.pool, {p.id for p in training})
     policy, adapter, engine = open_policy(config)
+    folder = direction or directory / "direction"
+    surgeon = open_surgeon(config, adapter, folder, progress)
     optimizer = torch.optim.AdamW(
         list(adapter.parameters.values()),
         lr=config.training.lr,
@@ -98,13 +111,14 @@ def train(config: RunConfig, directory: Path, *, progress: Progress | None = Non
     journal = Journal(directory)
     at = checkpoint.Progress(0, GuardState(), adapter.digest())
     if last := checkpoint.newest(directory / "checkpoints"):
-        at = checkpoint.load(last, adapter, optimizer)
+        at = checkpoint.load(last, adapter, optimizer, surgeon.intervention)
     journal.rewind(at.step)
     with PythonSandbox() as sandbox:
         progress.begin(config.arm, config.seed, at.step, config.training.steps)
         if at.step == 0:
-            facts = manifest(config, policy, sandbox.isolation, training, probing)
-            atomic_write_json(directory / "manifest.json", facts)
+            record = manifest(config, policy, sandbox.isolation, training, probing)
+            record["direction"] = facts(config, surgeon, folder)
+            atomic_write_json(directory / "manifest.json", record)
         else:
             journal.event(Event(at.step, "resumed", f"went on after {at.step} finished steps"))
         grader = Grader(sandbox)
@@ -114,7 +128,7 @@ def train(config: RunConfig, directory: Path, *, progress: Progress | None = Non
             if step == 0:
                 journal.probe(probe.measure(0))
             metrics, timings, events, at = _step(
-                step, at, config, adapter, optimizer, collector, directory
+                step, at, config, adapter, optimizer, surgeon, collector, directory
             )
             journal.step(metrics, timings, events)
             at = replace(at, stopped_by=next((e.kind for e in events if e.stop), None))
@@ -122,7 +136,9 @@ def train(config: RunConfig, directory: Path, *, progress: Progress | None = Non
             if probe.due(step + 1) or last_step:
                 journal.probe(probe.measure(step + 1))
             if last_step or (step + 1) % config.training.checkpoint_every == 0:
-                checkpoint.save(directory / "checkpoints", adapter, optimizer, at)
+                checkpoint.save(
+                    directory / "checkpoints", adapter, optimizer, at, surgeon.intervention
+                )
             progress.step(step + 1, metrics)
             for event in events:
                 progress.note(f"{config.arm} seed {config.seed}, step {step}: {event.message}")
@@ -140,22 +156,33 @@ def _step(
     config: RunConfig,
     adapter: Adapter,
     optimizer: torch.optim.Optimizer,
+    surgeon: Surgeon,
     collector: Collector,
     directory: Path,
 ) -> tuple[dict[str, Any], dict[str, Any], list[Event], checkpoint.Progress]:
     clock = Clock()
-    rollouts = collector.collect(step, clock.lap)
+    rollouts = advised(surgeon, collector.collect(step, clock.lap))
     ratio = config.teacher.ratio if config.teacher else "detached"
     measured = None
     if config.training.beta == 0:
         measured = sampled_kl(adapter, rollouts, config.training.temperature)
     clock.lap("kl_s")
-    done = update(adapter, optimizer, rollouts, config.training, step=step, teacher_ratio=ratio)
+    done = update(
+        adapter,
+        optimizer,
+        rollouts,
+        config.training,
+        step=step,
+        teacher_ratio=ratio,
+        surgeon=surgeon,
+        record=records_cosines(config, step),
+    )
+    rollouts = done.rollouts
     clock.lap("train_s")
     if done.kl is None:
         done.kl = measured
     write_rollouts(directory / "rollouts" / f"step_{step:06d}.parquet", config, step, rollouts)
-    metrics = step_metrics(step, rollouts, done, config.training.group_size)
+    metrics = step_metrics(step, rollouts, done) | surgery_metrics(surgeon, rollouts)
     events = []
     if not done.finite:
         stop = config.training.guards.non_finite == "stop"
@@ -166,9 +193,7 @@ def _step(
     return metrics, timings, events + more, checkpoint.Progress(step + 1, guards, at.digest_start)
 
 
-def step_metrics(
-    step: int, rollouts: list[Rollout], done: Update, group_size: int
-) -> dict[str, Any]:
+def step_metrics(step: int, rollouts: list[Rollout], done: Update) -> dict[str, Any]:
     """One line of metrics.jsonl: the students' own rates; the teacher's share of the gradient."""
     students = [r for r in rollouts if not r.teacher]
     rewards = [r.reward for r in students]

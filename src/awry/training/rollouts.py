@@ -32,7 +32,9 @@ class Rollout:
     """One completion and all that was found about it.
 
     logprobs: the behaviour policy's, nats per token (None for a teacher without any).
-    advantage: None when the sample's group was dropped.
+    advantage: None when the sample's group was dropped. cosine, alignment, cosine_modules: how this
+    completion's own NLL gradient lies to the direction, where that was measured: mean over modules
+    of true cosines, the norm-weighted aggregate, the cosines themselves.
     """
 
     group: int
@@ -49,6 +51,9 @@ class Rollout:
     verdict: Verdict | None = None
     reward: float = 0.0
     advantage: float | None = None
+    cosine: float | None = None
+    alignment: float | None = None
+    cosine_modules: tuple[float, ...] | None = None
 
     @property
     def judged(self) -> Verdict:
@@ -264,6 +269,9 @@ def write_rollouts(path: Path, config: RunConfig, step: int, rollouts: list[Roll
             ("evidence", pa.string()),
             ("reward", pa.float64()),
             ("advantage", pa.float64()),
+            ("cosine", pa.float32()),
+            ("alignment", pa.float32()),
+            ("cosine_modules", pa.list_(pa.float32())),
         ]
     )
     rows = [
@@ -296,6 +304,9 @@ def write_rollouts(path: Path, config: RunConfig, step: int, rollouts: list[Roll
             "evidence": r.judged.evidence,
             "reward": r.reward,
             "advantage": r.advantage,
+            "cosine": r.cosine,
+            "alignment": r.alignment,
+            "cosine_modules": r.cosine_modules,
         }
         for r in rollouts
     ]
