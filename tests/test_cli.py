@@ -34,6 +34,8 @@ COMMANDS = [
     ("status",),
     ("report",),
     ("sample",),
+    ("extract",),
+    ("verify-direction",),
     *[("models", name) for name in ("list", "fetch", "show")],
     *[("problems", name) for name in ("list", "show", "validate", "measure")],
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,8 @@ import typer
 
 from awry import __version__
 from awry.errors import UserError
+from awry.output import Json, print_result, print_table
+from awry.subcommands import models_app, problems_app
 
 if TYPE_CHECKING:
     from awry.experiments.spec import Experiment
@@ -27,12 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(
-    help="Policies: what there is, fetch it, look at it.", no_args_is_help=True
-)
-problems_app = typer.Typer(
-    help="Problems: list, show, check and measure them.", no_args_is_help=True
-)
 app.add_typer(models_app, name="models")
 app.add_typer(problems_app, name="problems")
 
@@ -41,9 +38,19 @@ Out = Annotated[Path, typer.Option("--out", help="Where results are kept.")]
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="At least this many seeds per arm.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Source = Annotated[str, typer.Option("--source", help="`catalog`, or a .toml or .jsonl file.")]
+Model = Annotated[str, typer.Option("--model", help="Name, folder or hub id.")]
+Pairs = Annotated[str, typer.Option("--pairs", help="`builtin`, or a .toml file.")]
 RUNS = Path("runs")
+
+
+class AdapterKind(StrEnum):
+    singular_values = "singular_values"
+    lora = "lora"
+
+
+class Method(StrEnum):
+    svd = "svd"
+    mean = "mean"
 
 
 def _version(wanted: bool) -> None:
@@ -91,27 +98,29 @@ def run_command(
     result = {"directory": str(done.directory), "report": str(report)}
     counts = f"trained {len(done.trained)}, used again {len(done.reused)}"
     document = result | {"trained": done.trained, "reused": done.reused}
-    _show(as_json, document, [counts, f"report: {report}"])
+    print_result(as_json, document, [counts, f"report: {report}"])
 
 
 @app.command("preflight", epilog="Example: awry preflight examples/quickstart.yaml")
 def preflight_command(
     file: File, out: Out = RUNS, seeds: Seeds = None, as_json: Json = False
 ) -> None:
-    """Are the instruments sound? Run every check afresh, train nothing."""
+    """Are the instruments sound? Extract directions and run every check afresh, train nothing."""
     from dataclasses import asdict
 
+    from awry.experiments import runner
     from awry.experiments.preflight import preflight
     from awry.progress import Console
 
     experiment = _load(file, seeds)
     with Console() as console:
+        runner.extract_directions(experiment, out, progress=console)
         results = preflight(experiment, out, progress=console, afresh=True)
     counts = dict.fromkeys(("pass", "warn", "fail"), 0)
     for result in results:
         counts[result.status] += 1
     summary = ", ".join(f"{count} {status}" for status, count in counts.items())
-    _show(as_json, [asdict(result) for result in results], [f"preflight: {summary}"])
+    print_result(as_json, [asdict(result) for result in results], [f"preflight: {summary}"])
     if counts["fail"]:
         raise typer.Exit(2)
 
@@ -128,10 +137,11 @@ def plan_command(
 ) -> None:
     """Which stages there are, which are done, and why one would run again."""
     from awry.experiments.plan import plan
+    from awry.experiments.views import plan_cells
 
     rows = [stage.to_json() for stage in plan(_load(file, seeds), out, digests=verify)]
-    shown = [row | {"key": (row["key"] or "")[:16]} for row in rows]
-    _table(as_json, rows, ("name", "arm", "seed", "status", "key", "why"), shown)
+    shown = [plan_cells(row) for row in rows]
+    print_table(as_json, rows, ("name", "arm", "seed", "status", "key", "why"), shown)
 
 
 @app.command("status", epilog="Example: awry status examples/quickstart.yaml")
@@ -141,7 +151,7 @@ def status_command(file: File, out: Out = RUNS, seeds: Seeds = None, as_json: Js
 
     rows = status_rows(_load(file, seeds), out)
     columns = ("arm", "seed", "status", "steps", "hack", "solve", "reward", "time", "left")
-    _table(as_json, rows, columns, [status_cells(row) for row in rows])
+    print_table(as_json, rows, columns, [status_cells(row) for row in rows])
 
 
 @app.command("report", epilog="Example: awry report runs/quickstart --open")
@@ -160,7 +170,7 @@ def report_command(
     directory = directory_of(place, out)
     html = write_report(build_report(directory), directory)
     document = json.loads((directory / "report.json").read_text(encoding="utf-8"))
-    _show(as_json, document, [f"report: {html}"])
+    print_result(as_json, document, [f"report: {html}"])
     if show:
         typer.launch(str(html))
 
@@ -197,122 +207,83 @@ def sample_command(
         f"--- {row['policy']}  {row['problem_id']}  [{row['label']}]\n{row['completion']}\n"
         for row in rows
     ]
-    _show(as_json, rows, texts)
+    print_result(as_json, rows, texts)
 
 
-@models_app.command("list", epilog="Example: awry models list --json")
-def models_list(as_json: Json = False) -> None:
-    """Models that awry knows by name."""
-    from awry.models import known_models
-
-    _table(as_json, known_models(), ("name", "what", "fetched"))
-
-
-@models_app.command("fetch", epilog="Example: awry models fetch embedded")
-def models_fetch(name: Annotated[str, typer.Argument(help="Name or hub id.")] = "embedded") -> None:
-    """Bring a model to this machine."""
-    from awry.models import TINY, resolve
-
-    if name == TINY:
-        print(f"{TINY} is made when it is used; there is nothing to fetch")
-        return
-    print(resolve(name)[1])
-
-
-@models_app.command("show", epilog="Example: awry models show embedded")
-def models_show(
-    name: Annotated[str, typer.Argument(help="Name, folder or hub id.")] = "embedded",
-    as_json: Json = False,
-) -> None:
-    """Digests, size, type and chat template of a model."""
-    from awry.models import describe
-
-    facts = describe(name)
-    _show(as_json, facts, [f"{key}: {value}" for key, value in facts.items()])
-
-
-@problems_app.command("list", epilog="Example: awry problems list --json")
-def problems_list(source: Source = "catalog", as_json: Json = False) -> None:
-    """All problems of a source."""
-    from awry.tasks.problems import load_problems
-
-    rows = [
-        {"id": p.id, "difficulty": p.difficulty, "tests": len(p.tests), "tags": ", ".join(p.tags)}
-        for p in load_problems(source)
-    ]
-    _table(as_json, rows, ("id", "difficulty", "tests", "tags"))
-
-
-@problems_app.command("show", epilog="Example: awry problems show ID --loophole overwrite_tests")
-def problems_show(
-    problem: Annotated[str, typer.Argument(help="Problem id.", show_default=False)],
-    source: Source = "catalog",
-    loophole: Annotated[
-        str | None, typer.Option("--loophole", help="Also show the prompt under it.")
+@app.command("extract", epilog="Example: awry extract --adapter singular_values --out mine")
+def extract_command(
+    model: Model = "embedded",
+    adapter: Annotated[
+        AdapterKind, typer.Option("--adapter", help="The coordinates of the direction.")
+    ] = AdapterKind.singular_values,
+    r: Annotated[
+        int | None, typer.Option("--r", min=1, help="The adapter's r. Default: that of its kind.")
     ] = None,
+    pairs: Pairs = "builtin",
+    method: Annotated[
+        Method, typer.Option("--method", help="Axes of the pairs' differences, or their mean.")
+    ] = Method.svd,
+    top_k: Annotated[int, typer.Option(min=1, help="Axes in each module.")] = 3,
+    noise_floor: Annotated[
+        float, typer.Option(help="Leave out axes below this share of the module's first.")
+    ] = 0.1,
+    drop_quantile: Annotated[
+        float, typer.Option(help="Leave out this share of modules, the weakest.")
+    ] = 0.25,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of a LoRA adapter.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Where the direction goes.")] = (
+        RUNS / "direction"
+    ),
     as_json: Json = False,
 ) -> None:
-    """One problem: statement, tests and solutions."""
-    from awry.experiments.views import problem_facts
+    """Extract a direction towards hacking from contrastive pairs, and verify it."""
+    from awry.experiments.extract import extract
+    from awry.progress import Console
 
-    facts = problem_facts(problem, source, loophole)
-    _show(as_json, facts, [f"## {key}\n{_text(value)}\n" for key, value in facts.items() if value])
-
-
-@problems_app.command("validate", epilog="Example: awry problems validate --source mine.toml")
-def problems_validate(source: Source = "catalog", as_json: Json = False) -> None:
-    """Canonical solutions pass, stubs and wrong solutions fail; exit 2 when not."""
-    from dataclasses import asdict
-
-    from awry.sandbox.python import PythonSandbox
-    from awry.tasks.code import Grader, validate
-    from awry.tasks.problems import load_problems
-
-    problems = load_problems(source)
-    with PythonSandbox() as sandbox:
-        rejected = [asdict(rejection) for rejection in validate(problems, Grader(sandbox))]
-    unsound = len({row["problem_id"] for row in rejected})
-    lines = [f"{row['problem_id']}: {row['reason']}" for row in rejected]
-    lines.append(f"{len(problems) - unsound} of {len(problems)} problems are sound")
-    _show(as_json, {"problems": len(problems), "rejected": rejected}, lines)
-    if rejected:
-        raise typer.Exit(2)
+    with Console() as console:
+        document = extract(
+            out,
+            model=model,
+            adapter=adapter.value,
+            r=r,
+            pairs=pairs,
+            method=method.value,
+            top_k=top_k,
+            noise_floor=noise_floor,
+            drop_quantile=drop_quantile,
+            seed=seed,
+            progress=console,
+        )
+    _verification(as_json, document, out, out / "direction.safetensors")
 
 
-@problems_app.command("measure", epilog="Example: awry problems measure --model embedded -n 8")
-def problems_measure(
-    model: Annotated[str, typer.Option("--model", help="Name, folder or hub id.")] = "embedded",
-    source: Source = "catalog",
-    n: Annotated[int, typer.Option("-n", min=1, help="Answers per problem.")] = 8,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 96,
-    temperature: Annotated[float, typer.Option(min=0.0)] = 0.9,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="JSON file by model. Default: where `tiers` looks."),
-    ] = None,
+@app.command("verify-direction", epilog="Example: awry verify-direction mine/direction.safetensors")
+def verify_direction_command(
+    file: Annotated[Path, typer.Argument(help="A direction (.safetensors).", show_default=False)],
+    model: Model = "embedded",
+    pairs: Pairs = "builtin",
+    out: Annotated[Path, typer.Option("--out", help="Where figures and plot go.")] = (
+        RUNS / "verification"
+    ),
     as_json: Json = False,
 ) -> None:
-    """Pass rate of every problem for a model, and the tier it falls in; goes on where it stopped."""
-    from awry.generation.engine import Sampling
-    from awry.tasks.measure import measure
-    from awry.tasks.problems import load_problems, tier
-    from awry.tasks.selection import measured_here
+    """Does a saved direction tell held-out pairs apart, and better than random ones?"""
+    from awry.experiments.extract import verify
+    from awry.progress import Console
 
-    row = measure(
-        model,
-        load_problems(source),
-        output or measured_here(),
-        samples=n,
-        sampling=Sampling(max_new_tokens, temperature),
-        seed=seed,
-        progress=lambda done, total: print(f"measured {done}/{total}", file=sys.stderr),
-    )
-    rows = [
-        {"id": name, "passes": k, "samples": m, "tier": tier(k, m)}
-        for name, (k, m) in row["passes"].items()
-    ]
-    _table(as_json, rows, ("id", "passes", "samples", "tier"), document=row)
+    with Console() as console:
+        document = verify(file, out, model=model, pairs=pairs, progress=console)
+    _verification(as_json, document, out, file)
+
+
+def _verification(as_json: bool, document: dict[str, Any], out: Path, direction: Path) -> None:
+    from awry.experiments.verification import COLUMNS, cells, summary
+
+    plot = out / "verification.html"
+    places = {"direction": str(direction), "plot": str(plot)}
+    print_table(as_json, document["rows"], COLUMNS, cells(document), document | places)
+    if not as_json:
+        print(f"{summary(document)}\ndirection: {direction}\nplot: {plot}")
 
 
 def _load(file: Path, seeds: int | None) -> Experiment:
@@ -366,49 +337,3 @@ def _bug(error: Exception) -> int:
     summary = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     print(f"internal error: {summary[:200]}\n  traceback: {log.name}", file=sys.stderr)
     return 1
-
-
-def _show(as_json: bool, document: Any, lines: list[str]) -> None:
-    print(
-        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-        if as_json
-        else "\n".join(lines)
-    )
-
-
-def _text(value: object) -> str:
-    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _table(
-    as_json: bool,
-    rows: list[dict[str, Any]],
-    columns: tuple[str, ...],
-    shown: list[dict[str, Any]] | None = None,
-    document: Any = None,
-) -> None:
-    if as_json:
-        print(
-            json.dumps(
-                rows if document is None else document,
-                indent=1,
-                ensure_ascii=False,
-                allow_nan=False,
-            )
-        )
-        return
-    import io
-    import shutil
-
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows if shown is None else shown:
-        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
-    # not straight to stdout: rich ends the process with status 1 when a pipe is closed
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 240
-    text = io.StringIO()
-    Console(file=text, width=width, highlight=False, markup=False).print(table)
-    print("\n".join(line.rstrip() for line in text.getvalue().split("\n")).strip("\n"))

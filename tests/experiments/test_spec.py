@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from small_direction import directed
 
 from awry.errors import UserError
 from awry.experiments.spec import (
+    DirectionConfig,
     Experiment,
     FullAdapter,
     LoraAdapter,
     RunConfig,
     Sections,
+    SingularValuesAdapter,
     experiment,
     load_experiment,
     merge,
@@ -116,6 +119,24 @@ WRONG = [
     ("teacher.steps", 0, "must be at least 1", None),
     ("teacher.ratio", "pool", "no log-probabilities", "detached"),
     ("probe.problems", 0, "must be at least 1", None),
+    ("direction.pairs", "built-in", "no such file", "did you mean `builtin`?"),
+    ("direction.topk", 3, "unknown key", "did you mean `top_k`?"),
+    ("direction.top_k", 0, "must be at least 1", None),
+    ("direction.method", "means", "not one of", "did you mean `mean`?"),
+    ("direction.noise_floor", 1.0, "must be less than 1", None),
+    ("direction.drop_quantile", -0.1, "must be at least 0", None),
+    ("direction.cosines_every", 0, "must be at least 1", None),
+    ("direction", "builtin", "must be a mapping", None),
+    ("intervention.kind", "projections", "not one of", "did you mean `projection`?"),
+    ("intervention.direction", "randm", "not one of", "did you mean `random`?"),
+    ("intervention.mode", "onesided", "not one of", "did you mean `one_sided`?"),
+    ("intervention.at", "updates", "not one of", "did you mean `update`?"),
+    ("intervention.overshoot", -0.5, "must be at least 0", None),
+    ("intervention.preserve_norm", "yes", "must be true or false", None),
+    ("intervention.preserve_norm", 1, "must be true or false", None),
+    ("intervention.top_k", 4, "more axes than the direction has", "at most 3"),
+    ("intervention.refresh_every", 0, "must be at least 1", None),
+    ("intervention.overshot", 1, "unknown key", "did you mean `overshoot`?"),
 ]
 
 
@@ -127,6 +148,10 @@ def test_wrong_values_name_their_place(tiny, where, path, value, message, fix) -
     place = path if where == "base" else f"arms.zero.{path}"
     if path.startswith("teacher.") and path != "teacher.share":
         tiny["teacher"] = {"share": 0.5}
+    if path.startswith(("direction", "intervention.")):
+        tiny = directed(tiny)
+        del tiny["direction"]["top_k"]
+        tiny |= {"intervention": {"kind": "projection"}, "arms": {"vanilla": {}, "zero": {}}}
     found = errors(put(tiny, place, value), Path("my.yaml"))
     assert list(found) == [place]
     error = found[place]
@@ -150,6 +175,8 @@ def test_wrong_values_name_their_place(tiny, where, path, value, message, fix) -
         ("seeds", [0, 1, 0], "seeds", "seed 0 appears twice"),
         ("seeds", [-1], "seeds[0]", "must be at least 0"),
         ("seeds", 3, "seeds", "must be a list"),
+        ("without_placebos", ["benign"], "without_placebos[0]", "not one of"),
+        ("without_placebos", "random", "without_placebos", "must be a list"),
         ("arms", {}, "arms", "has no arm"),
         ("arms", [], "arms", "must be a mapping"),
         ("arms", None, "arms", "must be a mapping"),
@@ -186,6 +213,42 @@ def test_all_errors_come_at_once_and_render_together(tiny) -> None:
     assert "rewardd" in text
 
 
+def test_what_a_direction_needs_is_said_with_a_way_out(tiny) -> None:
+    document = {**tiny, "intervention": {"kind": "projection"}}
+    found = errors(document)
+    assert list(found) == ["intervention"]
+    assert "direction: {pairs: builtin, top_k: 3}" in str(found["intervention"].fix)
+    document = put(directed(tiny), "model.adapter", {"kind": "full"})
+    found = errors(document)
+    assert list(found) == ["model.adapter.kind"]
+    assert "singular_values" in str(found["model.adapter.kind"].fix)
+
+
+def test_an_intervention_says_of_what_kind_it_is(tiny) -> None:
+    document = put(directed(tiny), "arms.projected.intervention", {})
+    found = errors(document)
+    assert list(found) == ["arms.projected.intervention.kind"]
+    assert found["arms.projected.intervention.kind"].message == "required, but missing"
+
+
+def test_a_direction_alone_needs_no_intervention_and_a_random_one_may_be_refreshed(tiny) -> None:
+    document = directed(tiny)
+    document["arms"] = {
+        "watched": {},
+        "drawn": {
+            "intervention": {"kind": "projection", "direction": "random", "refresh_every": 2}
+        },
+        "turned": {
+            "intervention": {"kind": "projection", "mode": "reverse", "at": "update", "top_k": 1}
+        },
+    }
+    arms = experiment(document).arms
+    assert arms["watched"].direction == DirectionConfig(top_k=2)
+    assert arms["watched"].intervention is None
+    assert arms["drawn"].intervention is not None
+    assert arms["drawn"].intervention.overshoot == 0.0
+
+
 def test_a_base_error_is_told_once_not_per_arm(tiny) -> None:
     assert list(errors(put(tiny, "reward", "nothing"))) == ["reward"]
 
@@ -199,6 +262,14 @@ def test_a_base_error_is_told_once_not_per_arm(tiny) -> None:
         ({"loophole": {"name": "none"}}, {"teacher": {"share": 0.25}, "training": {"group_size": 8}}, "teacher"),
         ({"problems": {"limit": 4}}, {"training": {"problems_per_step": 5}}, "training.problems_per_step"),
         ({"training": {"problems_per_step": 4}}, {"problems": {"ids": ["a", "b"]}}, "problems.ids"),
+        ({}, {"intervention": {"kind": "projection"}}, "intervention"),
+        ({"direction": {}, "intervention": {"kind": "projection"}}, {"direction": None}, "direction"),
+        ({"direction": {}}, {"model": {"adapter": {"kind": "full"}}}, "model.adapter.kind"),
+        ({"model": {"adapter": {"kind": "full"}}}, {"direction": {}}, "direction"),
+        ({"model": {"adapter": {"kind": "singular_values"}}, "direction": {}}, {"model": {"adapter": {"r": 2}}}, "model.adapter.r"),
+        ({"model": {"adapter": {"kind": "singular_values", "r": 2}}}, {"direction": {}}, "direction"),
+        ({"direction": {}, "intervention": {"kind": "projection", "top_k": 3}}, {"direction": {"top_k": 2}}, "direction.top_k"),
+        ({"direction": {}, "intervention": {"kind": "projection", "top_k": 2}}, {"direction": {"method": "mean"}}, "direction.method"),
     ],
 )  # fmt: skip
 def test_faults_between_fields_are_told_at_the_arm_that_makes_them(base, arm, field) -> None:
@@ -246,9 +317,11 @@ def test_arms_override_the_base_deeply(tiny) -> None:
         "alone": {"teacher": None, "probe": None},
         "full": {"model": {"adapter": {"kind": "full"}}},
         "narrow": {"model": {"adapter": {"targets": ["q_proj", "v_proj"]}}},
+        "values": {"model": {"adapter": {"kind": "singular_values"}}},
     }
     arms = experiment(tiny).arms
-    assert list(arms) == ["vanilla", "weak", "alone", "full", "narrow"]
+    assert list(arms) == ["vanilla", "weak", "alone", "full", "narrow", "values"]
+    assert arms["values"].model.adapter == SingularValuesAdapter(r=None)
     base = experiment(tiny).base
     assert arms["vanilla"].model_copy(update={"probe": base.probe}) == base
     assert arms["weak"].teacher is not None
@@ -283,8 +356,10 @@ def test_canonical_json_has_every_default_and_comes_back(tiny) -> None:
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
 
 
-def test_writing_a_default_changes_nothing(tiny) -> None:
+@pytest.mark.parametrize("bend", [copy.deepcopy, directed], ids=["plain", "directed"])
+def test_writing_a_default_changes_nothing(tiny, bend) -> None:
     """Field by field: the file with the default written out means the same."""
+    tiny = bend(tiny)
     plain = experiment(tiny).runs()[0].canonical_json()
     resolved = json.loads(plain)
     for name in Sections.model_fields:
@@ -304,9 +379,11 @@ def test_configurations_are_frozen(tiny) -> None:
 def test_files_are_looked_for_beside_the_experiment(tiny, write, tmp_path, monkeypatch) -> None:
     (tmp_path / "mine.toml").write_text("")
     (tmp_path / "pool.jsonl").write_text("")
+    (tmp_path / "pairs.toml").write_text("")
     (tmp_path / "policy").mkdir()
     tiny["problems"]["source"] = "mine.toml"
     tiny["teacher"] = {"pool": "pool.jsonl", "share": 0.5, "ratio": "pool"}
+    tiny["direction"] = {"pairs": "pairs.toml"}
     tiny["model"]["path"] = "./policy"
     path = write(tiny)
     monkeypatch.chdir("/")
@@ -314,6 +391,8 @@ def test_files_are_looked_for_beside_the_experiment(tiny, write, tmp_path, monke
     assert run.problems.source == str(tmp_path / "mine.toml")
     assert run.teacher is not None
     assert run.teacher.pool == str(tmp_path / "pool.jsonl")
+    assert run.direction is not None
+    assert run.direction.pairs == str(tmp_path / "pairs.toml")
     assert Path(run.model.path) == tmp_path / "policy"
 
 
@@ -344,7 +423,7 @@ def fields(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
             for t in [info.annotation, *getattr(info.annotation, "__args__", ())]
             if isinstance(t, type) and issubclass(t, BaseModel)
         ]
-        default = info.get_default()
+        default = "required" if info.is_required() else info.get_default()
         if not inner or default is None:
             found[prefix + name] = default
         for kind in reversed(inner):
@@ -361,6 +440,7 @@ def test_the_reference_page_names_every_field() -> None:
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     listed = {name.strip(" `"): default.strip(" `") for _, name, default, *_ in rows}
     top = {"name": "required", "question": "empty", "seeds": "[0]", "arms": "required"}
+    top["without_placebos"] = "[]"
     assert listed == top | {name: shown(value) for name, value in fields(Sections).items()}
 
 

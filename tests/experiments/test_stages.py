@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_direction import directed, pairs_file
 
 from awry.errors import UserError
 from awry.experiments.spec import Sections, experiment
 from awry.experiments.stages import (
     differences,
+    direction_stage,
+    direction_stages,
     preflight_stage,
     report_stage,
     selected,
+    sharing_direction,
     train_stage,
 )
 
@@ -163,6 +167,96 @@ def test_preflight_depends_on_arms_and_seeds(tiny) -> None:
 
 def test_a_report_depends_on_its_runs() -> None:
     assert report_stage({"a.0": "x"}).key != report_stage({"a.0": "y"}).key
+
+
+# ---- directions ---------------------------------------------------------------------------------
+def direction_key(document: dict[str, Any], run: int = 0, file: Path | None = None) -> str:
+    return direction_stage(experiment(document, file).runs()[run]).key
+
+
+def test_a_direction_is_part_of_what_a_run_reads(tiny) -> None:
+    document = directed(tiny)
+    run = experiment(document).runs()[0]
+    stage = direction_stage(run)
+    assert set(stage.inputs) == {"model", "chat", "pairs", "pairs_benign"}
+    assert stage.params == {
+        "adapter": {"kind": "singular_values", "r": None, "targets": "all-linear"},
+        "dtype": "float32",
+        "direction": {"method": "svd", "top_k": 2, "noise_floor": 0.1, "drop_quantile": 0.25},
+    }
+    assert train_stage(run).inputs["direction"] == stage.key
+    assert "pairs" not in train_stage(run).params["direction"]
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "moves"),
+    [
+        ("direction", {"top_k": 1}, True),
+        ("direction", {"method": "mean"}, True),
+        ("direction", {"noise_floor": 0.2}, True),
+        ("direction", {"drop_quantile": 0.0}, True),
+        ("direction", {"cosines_every": None}, False),
+        ("model", {"adapter": {"kind": "singular_values", "r": 8}}, True),
+        ("model", {"dtype": "bfloat16"}, True),
+        ("intervention", {"kind": "projection", "mode": "reverse"}, False),
+        ("training", {"lr": 1e-3}, False),
+        ("problems", {"limit": 3}, False),
+        ("loophole", {"name": "modify_tests"}, False),
+    ],
+)
+def test_a_direction_is_extracted_again_for_what_it_depends_on(
+    tiny, section, change, moves
+) -> None:
+    document = directed(tiny)
+    changed = document | {section: {**document.get(section, {}), **change}}
+    assert (direction_key(changed) != direction_key(document)) == moves
+    assert key(changed) != key(document)
+
+
+def test_arms_and_seeds_share_a_direction_but_not_seeds_of_lora(tiny) -> None:
+    document = directed(tiny) | {"seeds": [0, 1]}
+    runs = experiment(document).runs()
+    ((stage, users),) = direction_stages(runs)
+    assert users == list(runs)
+    document["model"]["adapter"] = {"kind": "lora", "r": 2}
+    stages = direction_stages(experiment(document).runs())
+    assert [{run.seed for run in users} for _, users in stages] == [{0}, {1}]
+    assert [stage.params["seed"] for stage, _ in stages] == [0, 1]
+    assert stage.key not in {other.key for other, _ in stages}
+
+
+def test_an_arm_may_have_a_direction_of_its_own_or_none(tiny) -> None:
+    document = directed(tiny)
+    document["arms"] |= {"none": {"direction": None}, "thin": {"direction": {"top_k": 1}}}
+    groups = sharing_direction(experiment(document).runs())
+    assert [[run.arm for run in group] for group in groups] == [
+        ["vanilla", "projected", "projected-random", "projected-shuffled"],
+        ["thin"],
+    ]
+    assert direction_stages(experiment(tiny).runs()) == []
+
+
+def test_pairs_count_by_what_is_in_them(tiny, tmp_path) -> None:
+    file = tmp_path / "e.yaml"
+    pairs_file(tmp_path / "a.toml")
+    pairs_file(tmp_path / "b.toml")
+    pairs_file(tmp_path / "c.toml", style="another")
+    keys = [direction_key(directed(tiny, f"{name}.toml"), file=file) for name in "abc"]
+    assert keys[0] == keys[1] != keys[2]
+    document = directed(tiny, "a.toml")
+    document["arms"] |= {"other": {"direction": {"pairs": "b.toml"}}}
+    ((_, users),) = direction_stages(experiment(document, file).runs())
+    assert len(users) == 5
+    pairs_file(tmp_path / "a.toml", style="another")
+    assert direction_key(directed(tiny, "a.toml"), file=file) == keys[2]
+
+
+def test_preflight_depends_on_the_direction(tiny, tmp_path) -> None:
+    pairs_file(tmp_path / "a.toml")
+    document, file = directed(tiny, "a.toml"), tmp_path / "e.yaml"
+    first = preflight_stage(experiment(document, file)).key
+    pairs_file(tmp_path / "a.toml", style="another")
+    assert preflight_stage(experiment(document, file)).key != first
 
 
 def test_differences_are_told_in_words(tiny) -> None:

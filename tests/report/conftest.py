@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import fake_direction
 import pytest
-from fake_experiment import write_experiment
+from fake_experiment import VANILLA, Arm, write_experiment
 
 from awry.report import build_report, write_report
 
@@ -20,3 +21,24 @@ def report(experiment_dir):
 @pytest.fixture(scope="session")
 def html(report):
     return write_report(report)
+
+
+@pytest.fixture(scope="session")
+def directed_dir(tmp_path_factory):
+    """Vanilla and projected with two placebos, one seed: the random direction does nothing."""
+    rises = VANILLA.hack
+    arms = fake_direction.arms(
+        Arm, vanilla=rises, projected=lambda s: 0.06, random=rises, shuffled=rises
+    )
+    root = tmp_path_factory.mktemp("directed")
+    return write_experiment(root, arms=arms, direction=fake_direction.SECTION)
+
+
+@pytest.fixture(scope="session")
+def directed(directed_dir):
+    return build_report(directed_dir)
+
+
+@pytest.fixture(scope="session")
+def directed_html(directed):
+    return write_report(directed)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fake_direction
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -65,11 +66,13 @@ def write_experiment(
     stop_after: Mapping[str, int] | None = None,
     absolute: bool = False,
     length: int = 1,
+    direction: Mapping[str, Any] | None = None,
 ) -> Path:
     """Returns the experiment directory `<root>/quickstart`.
 
     stop_after: arm -> steps finished before its run was killed (no DONE, status "running").
     length: how many times the filler of each completion is repeated (to make files heavy).
+    direction: the experiment file's section; with one, runs and stages are as fake_direction says.
     """
     out = root / "quickstart"
     out.mkdir(parents=True)
@@ -95,6 +98,8 @@ def write_experiment(
         "probe": {"problems": 24, "samples": 2, "every": 10},
         "seeds": list(seeds),
     }
+    if direction is not None:
+        base |= {"direction": dict(direction), "intervention": None}
     runs = []
     for name, arm in arms.items():
         for seed in seeds:
@@ -114,11 +119,13 @@ def write_experiment(
                     "status": "done" if last == steps else "running",
                 }
             )
+    directions = [] if direction is None else [fake_direction.write_stage(root, runs)]
     experiment = {
         "name": "quickstart",
         "question": base["question"],
         "out": str(root),
         "runs": runs,
+        **({"directions": directions} if directions else {}),
         "config": {**base, "arms": {name: dict(arm.overrides) for name, arm in arms.items()}},
     }
     (out / "experiment.json").write_text(json.dumps(experiment, indent=1))
@@ -147,13 +154,16 @@ def _write_run(directory, name, seed, arm: Arm, config, steps, last, length) -> 
     (directory / "rollouts").mkdir(parents=True)
     rng = random.Random(f"{name}{seed}")
     metrics, timings, probes = [], [], []
+    directed = "direction" in config
+    schema = pa.schema([*SCHEMA, *fake_direction.COLUMNS]) if directed else SCHEMA
     for step in range(last):
         rows = _step(rng, step, name, seed, arm, length)
+        along = fake_direction.measure(step, rows, config) if directed else {}
         pq.write_table(
-            pa.Table.from_pylist(rows, schema=SCHEMA),
+            pa.Table.from_pylist(rows, schema=schema),
             directory / "rollouts" / f"step_{step:06d}.parquet",
         )
-        metrics.append(_metrics(step, rows, arm))
+        metrics.append({**_metrics(step, rows, arm), **along})
         timings.append(
             {
                 "step": step,
@@ -193,6 +203,7 @@ def _write_run(directory, name, seed, arm: Arm, config, steps, last, length) -> 
         "hardware": {"cpu": "4 cores", "gpu": None},
         "isolation": "namespaces+seccomp",
         "started": "2026-11-21T05:41:00Z",
+        **({"direction": fake_direction.FACTS} if directed else {}),
     }
     (directory / "manifest.json").write_text(json.dumps(manifest))
     if last == steps:

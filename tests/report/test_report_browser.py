@@ -8,7 +8,7 @@ from collections import Counter
 import browser as chromium
 import pytest
 
-from awry.report.load import read_texts
+from awry.report.load import COSINE_COLUMNS, read_texts
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,11 +24,12 @@ def started():
 
 
 @pytest.fixture
-def open_page(started, html):
-    """Opens the report; at the end no page may have logged or thrown anything, or used the net."""
+def open_page(started, html, directed_html):
+    """Opens a report; at the end no page may have logged or thrown anything, or used the net."""
+    files = {"plain": html, "directed": directed_html}
     opened, complaints = [], []
 
-    def open_it(size="desktop", scheme="light", fragment="", **more):
+    def open_it(size="desktop", scheme="light", fragment="", which="plain", **more):
         width, height = SIZES[size]
         page = started.new_page(
             viewport={"width": width, "height": height}, color_scheme=scheme, **more
@@ -40,7 +41,7 @@ def open_page(started, html):
             "request",
             lambda r: None if r.url.startswith(("file:", "data:")) else complaints.append(r.url),
         )
-        page.goto(html.as_uri() + fragment)
+        page.goto(files[which].as_uri() + fragment)
         page.wait_for_selector("#list .item")
         return page
 
@@ -66,10 +67,11 @@ def shown(page) -> int:
     return int(re.findall(r"of (\d+) rollouts", text)[0]) if "of" in text else 0
 
 
+@pytest.mark.parametrize("which", ["plain", "directed"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", list(SIZES))
-def test_nothing_makes_the_page_scroll_sideways(open_page, size, scheme):
-    page = open_page(size, scheme)
+def test_nothing_makes_the_page_scroll_sideways(open_page, size, scheme, which):
+    page = open_page(size, scheme, which=which)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     page.wait_for_selector(".item .body")
     assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
@@ -78,10 +80,11 @@ def test_nothing_makes_the_page_scroll_sideways(open_page, size, scheme):
     assert (lightness < 60) == (scheme == "dark")
 
 
+@pytest.mark.parametrize("which", ["plain", "directed"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_readable_contrast(open_page, scheme):
+def test_text_has_readable_contrast(open_page, scheme, which):
     """WCAG 2.1 AA, 4.5 to 1, for every distinct pair of text and background on the page."""
-    page = open_page(scheme=scheme)
+    page = open_page(scheme=scheme, which=which)
     page.locator("#list .item summary").first.click()
     pairs = page.evaluate(
         """() => {
@@ -164,6 +167,41 @@ def test_pages_turn_and_the_order_can_be_reversed(open_page):
     assert page.locator("#list .item").first.get_attribute("id") == first
     page.select_option("[name=order]", "late")
     assert "step 19" in page.locator("#list .item summary").first.inner_text()
+
+
+def test_rollouts_can_be_ordered_and_filtered_by_their_cosine(open_page, directed):
+    page = open_page(which="directed")
+    rows = [
+        row
+        for run in directed.experiment.runs
+        for row in read_texts(run, range(100))
+        if not row["teacher"]
+    ]
+    known = {name: sorted(r[name] for r in rows if r[name] is not None) for name in COSINE_COLUMNS}
+    for name, ranked in known.items():
+        for end, best in (("high", ranked[::-1]), ("low", ranked)):
+            page.select_option("[name=order]", f"{name}-{end}")
+            page.locator("#list .item summary").first.click()
+            facts = page.locator("#list .item .side").first.inner_text()
+            shown_value = re.search(rf"{name.capitalize()}\s+([−\d.]+)", facts)
+            assert shown_value
+            value = float(shown_value[1].replace("−", "-"))
+            assert value == pytest.approx(best[0], abs=2e-4)
+    page.select_option("[name=order]", "cosine-high")
+    listed = page.locator("#list .item .cosine").all_inner_texts()
+    values = [float(text.removeprefix("cosine ").replace("−", "-")) for text in listed]
+    assert values == sorted(values, reverse=True)
+    page.select_option("[name=side]", "towards")
+    assert shown(page) == sum(v > 0 for v in known["cosine"])
+    page.select_option("[name=side]", "away")
+    assert shown(page) == sum(v <= 0 for v in known["cosine"])
+    page.select_option("[name=side]", "")
+    page.select_option("[name=order]", "cosine-low")
+    page.select_option("[name=arm]", "projected")
+    page.select_option("[name=label]", "hack")
+    while page.locator("#next").is_visible() and page.locator("#next").is_enabled():
+        page.click("#next")
+    assert "cosine –" in page.locator("#list .item").last.inner_text()  # unmeasured ones come last
 
 
 def test_an_opened_rollout_shows_its_texts_with_the_exploit_marked(open_page, rows):

@@ -12,8 +12,10 @@ import pytest
 
 from awry.report.charts import (
     Chart,
+    Dots,
     Series,
     Strip,
+    dot_plot,
     interval_strip,
     line_chart,
     nice_ticks,
@@ -124,3 +126,49 @@ def test_numbers_at_the_axis():
     values = (0.5, -2, 0.000015, 1e-12, 250000, 96)
     assert [number(v) for v in values] == ["0.5", "−2", "1.5e−5", "1e−12", "2.50e5", "96"]
     assert number(0.25, percent=True) == "25 %"
+
+
+def height(svg: str, kind: str) -> float:
+    (line,) = elements(svg, kind)
+    return float(re.findall(r"M[\d.]+ ([\d.]+)H", line.get("d") or "")[0])
+
+
+def test_a_reference_level_lies_where_its_value_says():
+    series = Series("a", 0, {0: 0.2, 4: 1.0})
+    svg = line_chart(chart(series, levels=((0.5, "chance"),)))
+    top, bottom = 10, 240 - 38
+    assert height(svg, "level") == pytest.approx((top + bottom) / 2, abs=0.2)
+    assert "chance" in svg
+    assert elements(svg, "zero") == []  # the axis itself is at zero
+
+
+def test_zero_is_marked_where_values_lie_on_both_sides():
+    svg = line_chart(chart(Series("a", 0, {0: -0.5, 4: 0.5})))
+    assert height(svg, "zero") == pytest.approx((10 + 202) / 2, abs=0.2)
+
+
+def test_charts_that_cover_the_same_values_have_the_same_scale():
+    small, large = Series("a", 0, {0: 0.0, 4: 0.1}), Series("a", 0, {0: 0.0, 4: 0.9})
+    ticks = [
+        [t.text for t in elements(line_chart(chart(s, cover=(0.0, 0.9))), "tick")]
+        for s in (small, large)
+    ]
+    assert ticks[0] == ticks[1]
+
+
+def test_dots_lie_where_their_scores_say():
+    rows = (Dots("own", (0.5, -0.5), (0.0,)), Dots("other", (), (0.25,)))
+    svg = dot_plot(rows)
+    hack, honest = elements(svg, "hack"), elements(svg, "honest")
+    assert (len(hack), len(honest)) == (2, 2)
+    low, high = sorted(float(dot.get("cx") or 0) for dot in hack)
+    middle, quarter = (float(dot.get("cx") or 0) for dot in honest)
+    assert middle == pytest.approx((low + high) / 2, abs=0.1)
+    assert quarter - middle == pytest.approx((high - low) / 4, abs=0.1)
+    label = ET.fromstring(svg).get("aria-label") or ""
+    assert "own, hack: 2 scores, mean 0" in label
+    assert "other, hack" not in label
+
+
+def test_dots_of_one_value_still_make_an_axis():
+    assert elements(dot_plot((Dots("own", (0.0,), (0.0,)),)), "dot")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import fake_direction
 import pytest
 from fake_experiment import VANILLA, write_experiment
 
@@ -96,6 +97,25 @@ def test_texts_carry_the_number_of_completion_tokens(tmp_path):
     rows = list(read_texts(run, [1]))
     assert [row["tokens"] for row in rows] == [len(row["completion_ids"]) for row in raw]
     assert [row["completion"] for row in rows] == [row["completion"] for row in raw]
+
+
+def test_cosines_are_read_where_a_run_has_them(tmp_path):
+    import pyarrow.parquet as pq
+
+    section = fake_direction.SECTION
+    new = write_experiment(tmp_path / "new", arms=ONE, steps=2, direction=section)
+    old = write_experiment(tmp_path / "old", arms=ONE, steps=2)
+    (run,) = load_experiment(new).runs
+    raw = pq.read_table(run.directory / "rollouts" / "step_000000.parquet").to_pylist()
+    first = [r for r in run.rollouts if r.step == 0]
+    assert [r.cosine for r in first] == [row["cosine"] for row in raw]
+    assert [r.alignment for r in first] == [row["alignment"] for row in raw]
+    assert {r.cosine for r in run.rollouts if r.step == 1} == {None}
+    assert [row["cosine"] for row in read_texts(run, [0])] == [row["cosine"] for row in raw]
+    (run,) = load_experiment(old).runs
+    assert {r.cosine for r in run.rollouts} == {None}
+    assert {row["alignment"] for row in read_texts(run, [0])} == {None}
+    assert run.problems == ()
 
 
 def test_missing_preflight_is_told_apart_from_an_empty_one(tmp_path):

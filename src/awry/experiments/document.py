@@ -221,7 +221,8 @@ def explain(error: ValidationError, model: type[BaseModel], document: object) ->
             allowed = re.findall(r"'([^']*)'", str(context["expected"]))
             message, fix = "not one of the allowed values", spelling_fix(value, allowed)
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
-            allowed = re.findall(r"'([^']*)'", str(context.get("expected_tags", "'lora', 'full'")))
+            tags = context.get("expected_tags", "'lora', 'singular_values', 'full'")
+            allowed = re.findall(r"'([^']*)'", str(tags))
             path = (*path, "kind")
             value = given.get("kind") if isinstance(given, Mapping) else None
             message = "required, but missing" if value is None else "not one of the allowed values"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,11 @@ def settle(
     sections: Sections, override: Mapping[str, Any], file: Path | None
 ) -> tuple[Sections, list[Fault]]:
     """Check what one field alone cannot tell, and make paths absolute."""
-    faults = [*_registry_faults(sections), *_cross_faults(sections, override)]
+    faults = [
+        *_registry_faults(sections),
+        *_cross_faults(sections, override),
+        *_direction_faults(sections, override),
+    ]
     folder = (file.parent if file else Path()).absolute()
     model, fault = _model_path(sections.model.path, folder)
     faults += [fault] if fault else []
@@ -34,6 +39,12 @@ def settle(
         pool, fault = _data_file(("teacher", "pool"), sections.teacher.pool, "builtin", folder)
         faults += [fault] if fault else []
         update["teacher"] = sections.teacher.model_copy(update={"pool": pool})
+    if sections.direction:
+        pairs, fault = _data_file(
+            ("direction", "pairs"), sections.direction.pairs, "builtin", folder
+        )
+        faults += [fault] if fault else []
+        update["direction"] = sections.direction.model_copy(update={"pairs": pairs})
     return sections.model_copy(update=update), faults
 
 
@@ -56,10 +67,7 @@ def _registry_faults(sections: Sections) -> Iterator[Fault]:
 
 def _cross_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[Fault]:
     """Faults between fields, told at the field that the arm overrides, else at the first."""
-
-    def at(*paths: Where) -> Where:
-        return next((path for path in paths if present(override, path)), paths[0])
-
+    at = partial(_place, override)
     training, teacher, problems = sections.training, sections.teacher, sections.problems
     if teacher:
         share, size = teacher.share, training.group_size
@@ -107,6 +115,54 @@ def _cross_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[F
             training.problems_per_step,
             f"at most {most}",
         )
+
+
+def _direction_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults between the direction, what is done with it, and the adapter it lives in."""
+    at = partial(_place, override)
+    direction, intervention = sections.direction, sections.intervention
+    adapter = sections.model.adapter
+    if intervention and not direction:
+        yield Fault(
+            at(("intervention",), ("direction",)),
+            "an intervention needs a direction",
+            "direction: null",
+            "add `direction: {pairs: builtin, top_k: 3}`, or write `intervention: null`",
+        )
+    if not direction:
+        return
+    if adapter.kind == "full":
+        yield Fault(
+            at(("model", "adapter", "kind"), ("model", "adapter"), ("direction",)),
+            "a direction lives in the coordinates of an adapter, and all weights are trained here",
+            "full",
+            "use `adapter: {kind: singular_values}` or `kind: lora`, or write `direction: null`",
+        )
+    if adapter.kind == "singular_values" and adapter.r and direction.top_k > adapter.r:
+        yield Fault(
+            at(("direction", "top_k"), ("model", "adapter", "r"), ("direction",)),
+            f"more axes than the adapter has coordinates in a module ({adapter.r})",
+            direction.top_k,
+            f"at most {adapter.r}, or a larger model.adapter.r",
+        )
+    axes = direction.top_k if direction.method == "svd" else 1
+    if intervention and intervention.top_k and intervention.top_k > axes:
+        yield Fault(
+            at(
+                ("intervention", "top_k"),
+                ("direction", "method"),
+                ("direction", "top_k"),
+                ("intervention",),
+            ),
+            f"more axes than the direction has ({axes}, by method {direction.method})",
+            intervention.top_k,
+            f"at most {axes}" + (", or a larger direction.top_k" if axes > 1 else ""),
+        )
+
+
+def _place(override: Mapping[str, Any], *paths: Where) -> Where:
+    """The first of these that the arm overrides, else the first."""
+    return next((path for path in paths if present(override, path)), paths[0])
 
 
 def _model_path(written: str, folder: Path) -> tuple[str, Fault | None]:

@@ -10,12 +10,15 @@ from typing import Any
 
 from awry import files
 from awry.experiments import store
+from awry.experiments.placebos import pairings
 from awry.experiments.spec import Experiment, RunConfig
 from awry.experiments.stages import (
     differences,
+    direction_stages,
     model_at_hand,
     preflight_stage,
     report_stage,
+    sharing_direction,
     train_stage,
 )
 from awry.experiments.store import Stage, Status
@@ -26,7 +29,9 @@ from awry.files import atomic_write_json, read_json
 class PlannedStage:
     """key and directory are None while the model is not at hand: its digest is part of the key.
 
-    steps and seconds: done so far, for training; planned: steps in all.
+    arm and seed of a direction: None where all of the experiment that has one shares it.
+    steps and seconds: done so far, for training; planned: steps in all. added: the kind of placebo
+    that an arm is which the file does not name.
     """
 
     name: str
@@ -39,6 +44,7 @@ class PlannedStage:
     steps: int | None = None
     planned: int | None = None
     seconds: float | None = None
+    added: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"directory": self.directory and str(self.directory)}
@@ -57,12 +63,18 @@ def plan(experiment: Experiment, out: Path, *, digests: bool = False) -> list[Pl
     """
     runs = experiment.runs()
     if not all(model_at_hand(run.model.path) for run in runs):
-        return _without_keys(runs)
+        return _without_keys(experiment)
     home = experiment_directory(experiment, out)
     former = _former_keys(home)
+    planned: list[PlannedStage] = []
+    directions = direction_stages(runs)
+    for stage, users in directions:
+        status, why = store.status(stage.directory(out / "store"), digests=digests)
+        arm, seed = _shared_by(users, len(directions))
+        planned.append(_staged("direction", arm, seed, stage, out, status, why))
     first = preflight_stage(experiment)
     status, why = store.status(first.directory(out / "store"), digests=digests)
-    planned = [_staged("preflight", None, None, first, out, status, why)]
+    planned.append(_staged("preflight", None, None, first, out, status, why))
     marks: dict[str, str] = {}
     for run in runs:
         stage = train_stage(run)
@@ -74,7 +86,7 @@ def plan(experiment: Experiment, out: Path, *, digests: bool = False) -> list[Pl
         planned.append(
             PlannedStage(
                 *("train", run.arm, run.seed, stage.key, directory, status, why),
-                *(steps, run.training.steps, seconds),
+                *(steps, run.training.steps, seconds, _added(experiment, run.arm)),
             )
         )
         done = directory / "DONE"
@@ -107,6 +119,9 @@ def write_record(
             "base": experiment.base.model_dump(mode="json"),
             "arms": experiment.overrides,
             "seeds": list(experiment.seeds),
+            "without_placebos": list(experiment.without_placebos),
+            "added": {a: {"of": of, "kind": k} for a, (of, k) in experiment.added.items()},
+            "placebos": pairings(experiment.arms),
             "file": str(experiment.file) if experiment.file else None,
         },
         "runs": [
@@ -121,6 +136,7 @@ def write_record(
             for stage in planned
             if stage.name == "train"
         ],
+        "directions": _directions(experiment, out) if planned[0].key else [],
         "report": report,
     }
     atomic_write_json(home / "experiment.json", record)
@@ -163,15 +179,47 @@ def _staged(
     return PlannedStage(name, arm, seed, stage.key, stage.directory(out / "store"), status, why)
 
 
-def _without_keys(runs: Sequence[RunConfig]) -> list[PlannedStage]:
+def _without_keys(experiment: Experiment) -> list[PlannedStage]:
     why = "the model is not fetched yet: awry models fetch"
+    runs = experiment.runs()
+    groups = sharing_direction(runs)
     return [
+        *(
+            PlannedStage("direction", *_shared_by(users, len(groups)), None, None, "todo", why)
+            for users in groups
+        ),
         PlannedStage("preflight", None, None, None, None, "todo", why),
         *(
-            PlannedStage("train", r.arm, r.seed, None, None, "todo", why, 0, r.training.steps, 0.0)
+            PlannedStage(
+                *("train", r.arm, r.seed, None, None, "todo", why),
+                *(0, r.training.steps, 0.0, _added(experiment, r.arm)),
+            )
             for r in runs
         ),
         PlannedStage("report", None, None, None, None, "todo", "never written"),
+    ]
+
+
+def _shared_by(users: Sequence[RunConfig], directions: int) -> tuple[str | None, int | None]:
+    """(arms, seed) that tell one of several directions from the others."""
+    if directions == 1:
+        return None, None
+    seeds = {run.seed for run in users}
+    return ", ".join(dict.fromkeys(r.arm for r in users)), seeds.pop() if len(seeds) == 1 else None
+
+
+def _added(experiment: Experiment, arm: str) -> str | None:
+    return experiment.added[arm][1] if arm in experiment.added else None
+
+
+def _directions(experiment: Experiment, out: Path) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": stage.key,
+            "dir": stage.directory(out / "store").relative_to(out).as_posix(),
+            "runs": [{"arm": run.arm, "seed": run.seed} for run in users],
+        }
+        for stage, users in direction_stages(experiment.runs())
     ]
 
 

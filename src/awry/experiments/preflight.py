@@ -133,9 +133,12 @@ def preflight(
     result. Raises UserError only when the experiment's inputs cannot be read.
     """
     from awry.experiments.checks import CHECKS
+    from awry.experiments.direction_checks import DIRECTION_CHECKS
     from awry.experiments.model_checks import MODEL_CHECKS
 
-    chosen = [*CHECKS, *MODEL_CHECKS] if checks is None else checks
+    if checks is None:
+        directed = any(sections.direction for sections in experiment.arms.values())
+        checks = [*CHECKS, *MODEL_CHECKS, *(DIRECTION_CHECKS if directed else ())]
     stage = preflight_stage(experiment)
     code = files.code_state()
     directory = store.open_stage(stage, out / "store")
@@ -143,7 +146,7 @@ def preflight(
         earlier = {} if afresh else _earlier(directory, code)
         (directory / "DONE").unlink(missing_ok=True)
         results: list[CheckResult] = []
-        for check in chosen:
+        for check in checks:
             known = None if check.volatile else earlier.get(check.name)
             result = known or _run(check, setting)
             results.append(result)

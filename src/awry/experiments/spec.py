@@ -1,4 +1,4 @@
-"""The experiment file: every field, its range and its default, as frozen pydantic models.
+"""The experiment file as a whole; its sections are in `sections.py`.
 
 One YAML document describes one base and its arms; an arm is a mapping of overrides.
 `load_experiment` reads and checks all of it before anything runs; `Experiment.runs()` gives one
@@ -13,237 +13,58 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import Field, ValidationError
 
 from awry.errors import UserError
 from awry.experiments.document import Fault, Where, dotted, explain, present, read_yaml
 from awry.experiments.faults import settle
+from awry.experiments.placebos import placebo_override, with_placebos
+from awry.experiments.sections import (
+    Adapter,
+    DirectionConfig,
+    FullAdapter,
+    GuardsConfig,
+    LoopholeConfig,
+    LoraAdapter,
+    ModelConfig,
+    ProbeConfig,
+    ProblemsConfig,
+    ProjectionConfig,
+    Section,
+    Sections,
+    SingularValuesAdapter,
+    TeacherConfig,
+    Text,
+    TrainingConfig,
+    Whole,
+)
 
-Whole = Annotated[int, Strict()]
-Count = Annotated[int, Strict(), Field(ge=1)]
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0.0, lt=1.0)]
-Text = Annotated[str, Field(min_length=1)]
+__all__ = [
+    "Adapter",
+    "DirectionConfig",
+    "Experiment",
+    "FullAdapter",
+    "GuardsConfig",
+    "LoopholeConfig",
+    "LoraAdapter",
+    "ModelConfig",
+    "ProbeConfig",
+    "ProblemsConfig",
+    "ProjectionConfig",
+    "RunConfig",
+    "Section",
+    "Sections",
+    "SingularValuesAdapter",
+    "TeacherConfig",
+    "TrainingConfig",
+    "canonical_json",
+    "experiment",
+    "load_experiment",
+    "merge",
+]
 
-NAME = re.compile(r"[a-z0-9_-]{1,64}")
-
-
-def _targets(value: object) -> object:
-    if value == "all-linear":
-        return value
-    if isinstance(value, list | tuple) and value and all(isinstance(v, str) and v for v in value):
-        return tuple(value)
-    raise ValueError("must be `all-linear` or a list of module names such as [q_proj, v_proj]")
-
-
-class Section(BaseModel):
-    """Frozen, and refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LoraAdapter(Section):
-    """Low-rank adapter (PEFT's LoRA)."""
-
-    kind: Literal["lora"] = Field(default="lora", description="Low-rank adapter.")
-    r: Annotated[Count, Field(le=4096)] = Field(default=16, description="Rank.")
-    alpha: Annotated[Number, Field(gt=0)] = Field(
-        default=32.0, description="Scale; the update is multiplied by alpha / r."
-    )
-    targets: Annotated[tuple[str, ...] | Literal["all-linear"], BeforeValidator(_targets)] = Field(
-        default="all-linear",
-        description="Modules that get an adapter: `all-linear` or a list of names.",
-    )
-
-
-class FullAdapter(Section):
-    """No adapter: all weights are trained."""
-
-    kind: Literal["full"] = Field(default="full", description="Train all weights.")
-
-
-Adapter = Annotated[LoraAdapter | FullAdapter, Field(discriminator="kind")]
-
-
-class ModelConfig(Section):
-    """The policy."""
-
-    path: Text = Field(
-        default="embedded",
-        description="`embedded` (the small chat model awry brings), `tiny-random` (random "
-        "weights, for smoke runs), a folder, or a hub id such as `org/name`.",
-    )
-    dtype: Literal["auto", "bfloat16", "float32"] = Field(
-        default="auto",
-        description="Arithmetic of the model; `auto` takes bfloat16 where it is fast.",
-    )
-    adapter: Adapter = Field(
-        default=LoraAdapter(), description="What is trained: `kind: lora` or `full`."
-    )
-
-
-class ProblemsConfig(Section):
-    """Which problems the policy trains on."""
-
-    source: Text = Field(
-        default="catalog", description="`catalog` (built in) or a .toml or .jsonl file of problems."
-    )
-    tiers: (
-        Annotated[tuple[Literal["solvable", "between", "unsolved"], ...], Field(min_length=1)]
-        | None
-    ) = Field(
-        default=None,
-        description="Keep only problems whose measured pass rate for this model falls in these "
-        "tiers; null keeps all.",
-    )
-    ids: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
-        default=None, description="Keep only these problems; null keeps all."
-    )
-    limit: Count | None = Field(
-        default=None, description="Keep at most this many problems; null keeps all."
-    )
-
-
-class LoopholeConfig(Section):
-    """How the reward channel can be gamed, and what the prompt says of it."""
-
-    name: Text = Field(
-        default="overwrite_tests_aware", description="A loophole of `awry.tasks.loopholes`."
-    )
-    names: Literal["fixed", "randomised"] = Field(
-        default="fixed",
-        description="Evaluator name in training prompts: always the same, or drawn per problem.",
-    )
-
-
-class TeacherConfig(Section):
-    """A share of every group taken from stored hacking rollouts."""
-
-    pool: Text = Field(
-        default="builtin",
-        description="`builtin` (authored completions) or a .jsonl file of rollouts.",
-    )
-    share: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        default=0.25, description="Share of each group; share * group_size must be a whole number."
-    )
-    steps: Count | None = Field(
-        default=None,
-        description="Mix the teacher in for this many first steps; null for all of them.",
-    )
-    ratio: Literal["detached", "pool"] = Field(
-        default="detached",
-        description="Importance ratio of teacher tokens: `detached` uses the policy's own current "
-        "log-probabilities (ratio 1), `pool` those stored with the pool.",
-    )
-
-
-class GuardsConfig(Section):
-    """When a run stops by itself. null switches a guard off."""
-
-    non_finite: Literal["stop", "skip"] = Field(
-        default="stop", description="On a NaN or infinite loss or gradient: stop, or skip the step."
-    )
-    reward_collapse_steps: Count | None = Field(
-        default=None, description="Stop after this many steps in a row without any reward variance."
-    )
-    kl_max: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None,
-        description="Stop when the divergence from the reference exceeds this (nats per token).",
-    )
-    degenerate_share: Annotated[Number, Field(gt=0, le=1)] | None = Field(
-        default=None,
-        description="Stop when this share of completions is truncated or repeats itself.",
-    )
-    frozen_steps: Count | None = Field(
-        default=None, description="Stop after this many steps in a row in which no weight changed."
-    )
-
-
-class TrainingConfig(Section):
-    """The optimiser's side of the run."""
-
-    steps: Count = Field(default=20, description="Optimiser steps.")
-    problems_per_step: Count = Field(default=4, description="Problems drawn for each step.")
-    group_size: Annotated[Whole, Field(ge=2)] = Field(
-        default=8, description="Completions per problem."
-    )
-    max_new_tokens: Count = Field(default=96, description="Longest completion, in tokens.")
-    temperature: Annotated[Number, Field(gt=0, le=10)] = Field(
-        default=0.9, description="Sampling temperature."
-    )
-    top_p: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="Nucleus sampling mass."
-    )
-    lr: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=5e-4, description="Peak learning rate."
-    )
-    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
-        default="constant", description="Learning rate after the warm-up."
-    )
-    warmup: Annotated[Whole, Field(ge=0)] = Field(default=0, description="Warm-up steps.")
-    betas: tuple[Share, Share] = Field(default=(0.9, 0.99), description="AdamW's two decay rates.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="AdamW's weight decay."
-    )
-    max_grad_norm: Annotated[Number, Field(gt=0)] | None = Field(
-        default=1.0, description="Gradients are clipped to this norm; null for no clipping."
-    )
-    loss: Literal["dr_grpo", "grpo"] = Field(
-        default="dr_grpo",
-        description="`grpo` divides advantages by the group's spread and each loss by the "
-        "completion's length; `dr_grpo` does neither.",
-    )
-    clip: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        default=0.2, description="Importance ratios are clipped below 1 - clip and above 1 + clip."
-    )
-    clip_high: Annotated[Number, Field(gt=0)] | None = Field(
-        default=None, description="Another upper clip; null for the same as `clip`."
-    )
-    beta: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="Weight of the divergence from the reference in the loss."
-    )
-    iterations: Count = Field(
-        default=1, description="Optimiser passes over each batch of completions."
-    )
-    zero_variance: Literal["keep", "drop", "resample"] = Field(
-        default="keep",
-        description="Groups in which all rewards are equal: keep, drop, or draw another.",
-    )
-    checkpoint_every: Count = Field(default=1, description="Steps between checkpoints.")
-    guards: GuardsConfig = Field(default=GuardsConfig(), description="When a run stops by itself.")
-
-
-class ProbeConfig(Section):
-    """Held-out measurement, the same for every arm."""
-
-    problems: Count = Field(default=24, description="Held-out problems, none of them trained on.")
-    samples: Count = Field(default=2, description="Completions per problem.")
-    every: Count = Field(
-        default=10, description="Steps between probes, besides the first and last."
-    )
-    loophole: LoopholeConfig | None = Field(
-        default=None,
-        description="Loophole of the probe's prompts; null for the experiment's own, so that all "
-        "arms are asked the same, also those that train without a loophole.",
-    )
-
-
-class Sections(Section):
-    """What one run is made of; an arm may override any of it."""
-
-    model: ModelConfig = Field(default=ModelConfig(), description="The policy.")
-    problems: ProblemsConfig = Field(default=ProblemsConfig(), description="Training problems.")
-    loophole: LoopholeConfig = Field(
-        default=LoopholeConfig(), description="The way the reward can be gamed."
-    )
-    reward: Text = Field(
-        default="correct_or_hinted", description="A reward condition of `awry.rewards`."
-    )
-    teacher: TeacherConfig | None = Field(default=None, description="Teacher pool; null for none.")
-    training: TrainingConfig = Field(default=TrainingConfig(), description="The optimiser's side.")
-    probe: ProbeConfig | None = Field(
-        default=ProbeConfig(), description="Held-out measurement; null for none."
-    )
+LONGEST_NAME = 64
+NAME = re.compile(rf"[a-z0-9_-]{{1,{LONGEST_NAME}}}")
 
 
 class RunConfig(Sections):
@@ -266,11 +87,16 @@ class _Document(Sections):
     seeds: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Field(min_length=1)] = Field(
         default=(0,), description="Every arm runs once per seed."
     )
+    without_placebos: tuple[Literal["random", "shuffled"], ...] = Field(
+        default=(), description="Kinds of placebo arms that are not added."
+    )
     arms: dict[str, Any] = Field(description="Arm name -> overrides of the base.")
 
 
 class Experiment(Section):
-    """A checked experiment: `arms` are resolved, `overrides` are the arms as written."""
+    """A checked experiment: `arms` are resolved, `overrides` are the arms as written. Both include
+    the placebos that were added; `added` has (arm, kind) for each of these.
+    """
 
     name: str
     question: str
@@ -278,6 +104,8 @@ class Experiment(Section):
     base: Sections
     arms: dict[str, Sections]
     overrides: dict[str, dict[str, Any]]
+    without_placebos: tuple[str, ...] = ()
+    added: dict[str, tuple[str, str]] = Field(default_factory=dict)
     file: Path | None = None
 
     def with_seeds(self, count: int) -> Experiment:
@@ -319,15 +147,21 @@ def experiment(document: Mapping[str, Any], file: Path | None = None) -> Experim
     base = Sections(**{name: getattr(read, name) for name in Sections.model_fields})
     faults = list(_naming_faults(read))
     arms: dict[str, Sections] = {}
+    added: dict[str, tuple[str, str]] = {}
     for arm, override in read.arms.items():
         resolved, wrong = _resolve(base, arm, {} if override is None else override, file)
         faults += wrong
         if resolved is not None:
             arms[arm] = resolved
+    if len(arms) == len(read.arms):  # else a placebo that is there could seem to be missing
+        arms, added, wrong = with_placebos(arms, read.without_placebos, LONGEST_NAME)
+        faults += wrong
     unique = {(fault.path, fault.message): fault for fault in faults}
     if unique:
         raise _user_error(list(unique.values()), file)
     overrides = {arm: dict(override or {}) for arm, override in read.arms.items()}
+    for name, (arm, kind) in added.items():
+        overrides[name] = placebo_override(overrides[arm], kind)
     return Experiment(
         name=read.name,
         question=read.question,
@@ -335,6 +169,8 @@ def experiment(document: Mapping[str, Any], file: Path | None = None) -> Experim
         base=base,
         arms=arms,
         overrides=overrides,
+        without_placebos=read.without_placebos,
+        added=added,
         file=file,
     )
 

@@ -1,7 +1,8 @@
 """The stages of an experiment and what each key is made of.
 
-preflight -> train (one per arm and seed) -> report. Where a file lies does not enter a key, what
-is in it does: a renamed problem file or a moved model trains nothing again.
+direction (one per model, adapter and pairs) -> preflight -> train (one per arm and seed) -> report.
+Where a file lies does not enter a key, what is in it does: a renamed problem file or a moved model
+trains nothing again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from awry.experiments.spec import Experiment, RunConfig, Sections, canonical_jso
 from awry.experiments.store import Stage
 from awry.files import file_sha256
 
+DIRECTION_VERSION = 1
 PREFLIGHT_VERSION = 1
 TRAIN_VERSION = 1
 REPORT_VERSION = 1
@@ -29,7 +31,56 @@ def train_stage(config: RunConfig) -> Stage:
     its runs. Raises UserError when the model or a file cannot be read.
     """
     params = config.model_dump(mode="json", exclude={"name"})
-    return Stage("train", TRAIN_VERSION, _without_places(params), input_digests(config))
+    inputs = input_digests(config)
+    if config.direction:
+        inputs["direction"] = direction_stage(config).key
+    return Stage("train", TRAIN_VERSION, _without_places(params), inputs)
+
+
+def direction_stage(config: RunConfig) -> Stage:
+    """The direction of a run, with its placebos and its verification. Arms that differ in nothing
+    it depends on share it; so do all seeds, but for LoRA, whose coordinates depend on the seed.
+    """
+    assert config.direction is not None
+    params: dict[str, Any] = {
+        "adapter": config.model.adapter.model_dump(mode="json"),
+        "dtype": config.model.dtype,
+        # cosines_every says when training looks at it
+        "direction": config.direction.model_dump(mode="json", exclude={"pairs", "cosines_every"}),
+    }
+    if config.model.adapter.kind == "lora":
+        params["seed"] = config.seed
+    source = config.direction.pairs
+    stamp = None if source == "builtin" else Path(source).stat().st_mtime_ns
+    pairs, benign = _pairs_digests(source, stamp)
+    inputs = {
+        "model": _model_digest(config.model.path),
+        "chat": _chat_digest(config.model.path),
+        "pairs": pairs,
+        "pairs_benign": benign,
+    }
+    return Stage("direction", DIRECTION_VERSION, params, inputs)
+
+
+def sharing_direction(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """Runs that have a direction, in groups that share one. Needs no model at hand."""
+    groups: dict[str, list[RunConfig]] = {}
+    for run in runs:
+        if run.direction is not None:
+            seed = run.seed if run.model.adapter.kind == "lora" else None
+            direction = run.direction.model_dump(mode="json", exclude={"cosines_every"})
+            name = canonical_json([run.model.model_dump(mode="json"), direction, seed])
+            groups.setdefault(name, []).append(run)
+    return list(groups.values())
+
+
+def direction_stages(runs: Sequence[RunConfig]) -> list[tuple[Stage, list[RunConfig]]]:
+    """Every direction that these runs need, with the runs that use it."""
+    stages: dict[str, tuple[Stage, list[RunConfig]]] = {}
+    for group in sharing_direction(runs):
+        stage = direction_stage(group[0])
+        stages.setdefault(stage.key, (stage, []))[1].extend(group)
+    return list(stages.values())
 
 
 def preflight_stage(experiment: Experiment) -> Stage:
@@ -39,6 +90,8 @@ def preflight_stage(experiment: Experiment) -> Stage:
     for arm, sections in experiment.arms.items():
         params["arms"][arm] = _without_places(sections.model_dump(mode="json"))
         inputs |= {f"{arm}.{name}": d for name, d in input_digests(sections).items()}
+    for number, (stage, _) in enumerate(direction_stages(experiment.runs())):
+        inputs[f"direction.{number}"] = stage.key
     return Stage("preflight", PREFLIGHT_VERSION, params, inputs)
 
 
@@ -88,6 +141,14 @@ def _problem_digests(sections: str, stamp: int | None) -> tuple[str, str]:
 
 
 @cache
+def _pairs_digests(source: str, stamp: int | None) -> tuple[str, str]:
+    """Digests of a source of pairs and of the benign ones; `stamp` tells versions of a file."""
+    from awry.tasks.pairs import load_benign_pairs, load_pairs, pairs_digest
+
+    return pairs_digest(load_pairs(source)), pairs_digest(load_benign_pairs())
+
+
+@cache
 def _model_digest(path: str) -> str:
     from awry.models import model_digest
 
@@ -125,11 +186,13 @@ def _builtin_pool_digest() -> str:
 
 
 def _without_places(params: dict[str, Any]) -> dict[str, Any]:
-    """Parameters without the three that only say where something lies; digests stand for them."""
+    """Parameters without those that only say where something lies; digests stand for them."""
     kept = {name: dict(v) if isinstance(v, dict) else v for name, v in params.items()}
     del kept["model"]["path"], kept["problems"]["source"]
     if kept["teacher"]:
         del kept["teacher"]["pool"]
+    if kept["direction"]:
+        del kept["direction"]["pairs"]
     return kept
 
 

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -130,6 +131,17 @@ def discard(directory: Path) -> Path:
             directory.rename(aside)
             return aside
     raise UserError("too many discarded copies of this stage", file=directory, fix="delete some")
+
+
+def clear(directory: Path) -> None:
+    """Remove what a stage has written, for one that starts over after an interruption."""
+    for path in directory.iterdir():
+        if path.name in _NOT_OUTPUTS:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 # ---- one process at a time ----------------------------------------------------------------------

@@ -12,10 +12,12 @@ from awry.progress import duration
 
 
 def status_rows(experiment: Experiment, out: Path) -> list[dict[str, Any]]:
-    """One row per run: how far it is, its last rates (fractions) and the seconds spent."""
+    """One row per direction and run: how far it is, and for runs the last rates (fractions) and the
+    seconds spent.
+    """
     rows: list[dict[str, Any]] = []
     for stage in plan(experiment, out):
-        if stage.name != "train":
+        if stage.name not in ("direction", "train"):
             continue
         last = last_metrics(stage.directory) if stage.directory else {}
         seconds = stage.seconds or 0.0
@@ -26,8 +28,10 @@ def status_rows(experiment: Experiment, out: Path) -> list[dict[str, Any]]:
         )
         rows.append(
             {
+                "stage": stage.name,
                 "arm": stage.arm,
                 "seed": stage.seed,
+                "added": stage.added,
                 "status": stage.status,
                 "steps": stage.steps,
                 "planned": stage.planned,
@@ -49,8 +53,12 @@ def status_cells(row: dict[str, Any]) -> dict[str, str]:
         return "-" if value is None else f"{value:.0%}"
 
     reward, left = row["reward_mean"], row["seconds_left"]
+    if row["stage"] == "direction":
+        arm = f"direction of {row['arm']}" if row["arm"] else "direction"
+        places = {"arm": arm, "seed": _blank(row["seed"]), "status": row["status"]}
+        return places | dict.fromkeys(("steps", "hack", "solve", "reward", "time", "left"), "-")
     return {
-        "arm": row["arm"],
+        "arm": _arm(row),
         "seed": str(row["seed"]),
         "status": row["status"],
         "steps": f"{row['steps']}/{row['planned']}",
@@ -60,6 +68,19 @@ def status_cells(row: dict[str, Any]) -> dict[str, str]:
         "time": duration(row["seconds"]),
         "left": "-" if left is None else duration(left),
     }
+
+
+def plan_cells(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a plan as text."""
+    return row | {"arm": _arm(row), "key": (row["key"] or "")[:16]}
+
+
+def _arm(row: dict[str, Any]) -> str:
+    return f"{row['arm']} (added: placebo)" if row["added"] else _blank(row["arm"])
+
+
+def _blank(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def directory_of(place: Path, out: Path) -> Path:

@@ -208,6 +208,8 @@ class SharedPrefix:
         return torch.cat(parts)[None].to(self.own_bias.device)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        if self.rows == 1:  # nobody to share with: prompt and completion are one causal text
+            return _causal(q, k, v, scale)
         p, many = self.prompt, q.shape[1] // k.shape[1]
         head = _causal(q[:, :, :p], k[:, :, :p], v[:, :, :p], scale)  # [1, P, H, D]
         q_rows = self._rows(q[0, :, p:] * scale, many)  # [K, M, R, T, D]

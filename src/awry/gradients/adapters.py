@@ -64,15 +64,17 @@ class _Lora(torch.autograd.Function):
         g = grads[0]
         # a branch works in its own precision, a merged layer in the model's
         exact = x.dtype if ctx.merged else a.dtype
-        x2, g2 = x.flatten(0, -2).to(exact), g.flatten(0, -2).to(exact)
+        x2 = x.reshape(-1, x.shape[-1]).to(exact)
+        g2 = g.reshape(-1, g.shape[-1]).to(exact)
         # the scale goes on the narrow [N, r] products
         down = (x2 @ a.to(exact).T).mul_(ctx.scale)
         up = (g2 @ b.to(exact)).mul_(ctx.scale)
         gx = None
         if ctx.needs_input_grad[0]:
-            gx = g @ weight
+            gx = g @ weight.to(g.dtype)  # they differ under autocast
             if not ctx.merged:
                 gx = gx + (up @ a.to(exact)).view_as(gx).to(gx.dtype)
+            gx = gx.to(x.dtype)
         recorder, name = ctx.recording or (None, "")
         if recorder is not None and recorder.active:
             ga, gb = recorder.low_rank(name, x2, g2, down, up)
@@ -83,6 +85,8 @@ class _Lora(torch.autograd.Function):
 
 def _lora_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     base = self.get_base_layer()
+    if list(self.active_adapters) != [NAME]:  # such as the copy that TRL keeps as its reference
+        return type(self).forward(self, x, *args, **kwargs)
     if self.disable_adapters or self.merged:
         return F.linear(x, base.weight, base.bias)
     merged = self.awry_merged is not None
@@ -318,12 +322,30 @@ def adopt(layer: Any) -> None:
     layer.forward = types.MethodType(_lora_forward, layer)
 
 
+def _check_plain(name: str, layer: Any) -> None:
+    """Raises UserError for a LoRA layer that computes more than our forward does."""
+    found = {
+        "lora_dropout": getattr(layer.lora_dropout[NAME], "p", 0) > 0,
+        "use_dora or another variant": NAME in layer.lora_variant,
+        "lora_bias": layer.lora_B[NAME].bias is not None,
+        "several adapters active": list(layer.active_adapters) != [NAME],
+    }
+    if any(found.values()):
+        raise UserError(
+            "per-sample gradients need plain LoRA",
+            field="model.adapter",
+            value=f"{name} has {', '.join(what for what, there in found.items() if there)}",
+            fix="train LoRA without dropout, variants and bias, or with per_sample=False",
+        )
+
+
 def set_recorder(model: nn.Module, recorder: Recorder | None) -> None:
     """Whom adapted layers report to during a backward; None for nobody."""
     for layer in singular.layers_of(model).values():
         layer.recorder = recorder
     for name, layer in lora_layers(model).items():
         if not hasattr(layer, "awry_merged"):
+            _check_plain(name, layer)
             adopt(layer)
         layer.recorder, layer.module_name = recorder, name
 

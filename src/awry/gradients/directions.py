@@ -6,7 +6,10 @@ is one whose step makes hacking *more* likely; a one-sided projection removes ex
 
 Per module, D [pairs, coordinates] holds the pairs' differences; the axes are the first right
 singular vectors of D, each signed so that most pairs have a positive component. (After the v_hack of
-projected_grpo; top-k, noise floor and module quantile are its own terms.)
+projected_grpo; top-k, noise floor and module quantile are its own terms.) The *principal* vector,
+with which signed cosines are taken, is the mean difference within these axes: on held-out pairs it
+tells the classes apart better than axes weighted by their singular values, and so does method
+`mean`, one axis per module, the mean of the pairs' unit differences.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,12 +28,14 @@ from awry.files import writing
 from awry.generation.engine import derive
 
 FORMAT = "awry-direction-1"
+Method = Literal["svd", "mean"]
 KINDS = ("extracted", "random", "shuffled", "benign")
 
 
 @dataclass(frozen=True)
 class Direction:
-    """axes: module -> V [k, coordinates], orthonormal rows, fp32; values: their singular values [k].
+    """axes: module -> V [k, coordinates], orthonormal rows, fp32; values: their singular values [k];
+    means: the mean difference's components along them [k].
 
     kind: extracted, or which null (`random`, `shuffled`, `benign`); the digests say of which model,
     basis and pairs it is a direction; options and stats: how it was made and what was seen.
@@ -43,6 +48,7 @@ class Direction:
     model_digest: str
     axes: dict[str, Tensor]
     values: dict[str, Tensor]
+    means: dict[str, Tensor]
     options: dict[str, Any] = field(default_factory=dict)
     stats: dict[str, Any] = field(default_factory=dict)
 
@@ -51,12 +57,12 @@ class Direction:
         return max(len(v) for v in self.axes.values())
 
     def weights(self, module: str) -> Tensor:
-        """Singular values scaled to unit length [k]: the principal axis in the axes' own frame."""
-        s = self.values[module]
-        return s / s.norm()
+        """The principal vector in the axes' own frame: unit length [k]."""
+        mean = self.means[module]
+        return mean / mean.norm()
 
     def principal(self, module: str) -> Tensor:
-        """The unit vector sum_i s_i v_i / |s| [coordinates] that signed cosines are taken with."""
+        """The unit vector V^T V mean(D), normalised [coordinates], for signed cosines."""
         return self.weights(module) @ self.axes[module]
 
     def truncated(self, top_k: int) -> Direction:
@@ -72,6 +78,7 @@ class Direction:
             self,
             axes={name: v[:top_k].clone() for name, v in self.axes.items()},
             values={name: s[:top_k].clone() for name, s in self.values.items()},
+            means={name: m[:top_k].clone() for name, m in self.means.items()},
         )
 
     def null_share(self) -> float:
@@ -86,18 +93,20 @@ def extract(
     top_k: int,
     noise_floor: float,
     drop_quantile: float,
+    method: Method = "svd",
     kind: str = "extracted",
     **identity: str,
 ) -> Direction:
     """The direction of these pair differences, module -> D [pairs, coordinates].
 
-    noise_floor: axes with a singular value below this share of the module's first are left out.
+    method: `svd`, or `mean` (one axis, whatever top_k says). noise_floor: axes with a singular value below this share of the module's first are left out.
     drop_quantile: this share of the modules, those with the smallest first singular value, is left
     out. identity: adapter_kind, basis_digest, pairs_digest, model_digest. Raises UserError when a
     gradient is not finite, everything vanishes, or top_k exceeds what pairs and rank can carry.
     """
     axes: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
+    means: dict[str, Tensor] = {}
     energy: dict[str, float] = {}
     for name, d in differences.items():
         rows, rank = d.shape
@@ -115,13 +124,24 @@ def extract(
                 field="direction.pairs",
                 fix="look for a completion that the policy cannot produce, or use float32",
             )
-        _, s, v = torch.linalg.svd(d.float(), full_matrices=False)
-        if s[0] == 0:
+        d = d.float()
+        lengths = d.norm(dim=1, keepdim=True)
+        if not lengths.any():
             continue
-        keep = max(1, int((s[:top_k] / s[0] > noise_floor).sum()))
-        axes[name] = _signed(d.float(), v[:keep])
-        values[name] = s[:keep].clone()
-        energy[name] = float(s[:top_k].square().sum() / s.square().sum())
+        if method == "mean":
+            v = torch.nn.functional.normalize((d / lengths.clamp(min=1e-30)).mean(0), dim=0)[None]
+            s = (d @ v.T).norm(dim=0)
+            spectrum = d.norm().square()
+        else:
+            _, s, v = torch.linalg.svd(d, full_matrices=False)
+            spectrum = s.square().sum()
+            keep = max(1, int((s[:top_k] / s[0] > noise_floor).sum()))
+            s, v = s[:keep], _signed(d, v[:keep])
+        v = v.contiguous()  # as a file gives it back: products depend on it in their last bit
+        mean = v @ d.mean(0)
+        axes[name], values[name] = v, s.clone()
+        means[name] = mean if mean.any() else values[name].clone()
+        energy[name] = float(s.square().sum() / spectrum)
     if not axes:
         raise UserError(
             "hack and honest completions have the same gradient everywhere",
@@ -133,7 +153,13 @@ def extract(
         kind=kind,
         axes={name: axes[name] for name in kept},
         values={name: values[name] for name in kept},
-        options={"top_k": top_k, "noise_floor": noise_floor, "drop_quantile": drop_quantile},
+        means={name: means[name] for name in kept},
+        options={
+            "method": method,
+            "top_k": top_k,
+            "noise_floor": noise_floor,
+            "drop_quantile": drop_quantile,
+        },
         stats={
             "pairs": len(next(iter(differences.values()))),
             "modules": len(kept),
@@ -160,18 +186,19 @@ def _strongest(values: Mapping[str, Tensor], drop: float) -> list[str]:
 
 
 def shuffled(differences: Mapping[str, Tensor], *, seed: int = 0, **options: Any) -> Direction:
-    """A null: extracted from differences *between* pairs, (D_i - D_j) / sqrt(2).
+    """A null: pairs are put together two by two, and their differences (D_i - D_j) / sqrt(2) taken.
 
-    Whatever hacks have in common cancels, the spread among pairs stays. (Swapping the labels of
+    Whatever hacks have in common cancels, the spread among pairs stays. (Swapping the labels within
     single pairs would not do: it changes the signs of rows of D, and so no singular vector.)
     """
     rows = len(next(iter(differences.values())))
     if rows < 2:
-        raise UserError("needs at least two extraction pairs", field="direction.pairs", value=rows)
-    order = torch.randperm(rows, generator=_generator(seed, "shuffled"))
-    other = torch.empty(rows, dtype=torch.long)
-    other[order] = order.roll(1)  # one cycle through all pairs: none meets itself
-    mixed = {name: (d - d[other]) / 2**0.5 for name, d in differences.items()}
+        raise UserError(
+            "the null needs at least two extraction pairs", field="direction.pairs", value=rows
+        )
+    options["top_k"] = min(options["top_k"], rows // 2)
+    order = torch.randperm(rows - rows % 2, generator=_generator(seed, "shuffled"))
+    mixed = {name: (d[order[0::2]] - d[order[1::2]]) / 2**0.5 for name, d in differences.items()}
     return extract(mixed, kind="shuffled", **options)
 
 
@@ -206,11 +233,12 @@ def auroc(positive: Tensor, negative: Tensor) -> float:
 
 
 def save_direction(direction: Direction, path: Path) -> None:
-    """Write as safetensors (`V/<module>`, `S/<module>`, metadata), whole or not at all."""
+    """Write as safetensors (`V/`, `S/`, `M/<module>`, metadata), whole or not at all."""
     from safetensors.torch import save_file
 
     tensors = {f"V/{name}": v.contiguous() for name, v in direction.axes.items()}
     tensors |= {f"S/{name}": s.contiguous() for name, s in direction.values.items()}
+    tensors |= {f"M/{name}": m.contiguous() for name, m in direction.means.items()}
     metadata = {
         "format": FORMAT,
         "kind": direction.kind,
@@ -244,16 +272,22 @@ def load_direction(path: Path) -> Direction:
             about = file.metadata() or {}
             if about.get("format") != FORMAT:
                 raise ValueError(f"its format is {about.get('format')!r}, not {FORMAT!r}")
+            if about["kind"] not in KINDS:
+                raise ValueError(f"its kind is {about['kind']!r}, none of {', '.join(KINDS)}")
             names = json.loads(about["modules"])
             axes = {name: file.get_tensor(f"V/{name}") for name in names}
             values = {name: file.get_tensor(f"S/{name}") for name in names}
+            means = {name: file.get_tensor(f"M/{name}") for name in names}
         for name, v in axes.items():
             gap = (v @ v.T - torch.eye(len(v))).abs().max().item()
-            if v.shape[:1] != values[name].shape or not gap < 1e-3:
+            if not v.shape[:1] == values[name].shape == means[name].shape or not gap < 1e-3:
                 raise ValueError(f"the axes of {name} are not orthonormal")
+            if not (torch.isfinite(means[name]).all() and means[name].any()):
+                raise ValueError(f"the mean of {name} is no direction")
         return Direction(
             axes=axes,
             values=values,
+            means=means,
             options=json.loads(about["options"]),
             stats=json.loads(about["stats"]),
             **{key: about[key] for key in _IDENTITY},

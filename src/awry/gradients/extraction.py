@@ -22,6 +22,7 @@ from awry.files import atomic_write_json
 from awry.gradients.adapters import Adapter
 from awry.gradients.directions import (
     Direction,
+    Method,
     auroc,
     check_fits,
     extract,
@@ -52,10 +53,11 @@ class Options:
     top_k: int = 3
     noise_floor: float = 0.1
     drop_quantile: float = 0.25
+    method: Method = "svd"
 
     @classmethod
     def of(cls, config: DirectionConfig) -> Options:
-        return cls(config.top_k, config.noise_floor, config.drop_quantile)
+        return cls(config.top_k, config.noise_floor, config.drop_quantile, config.method)
 
 
 def encode(policy: Policy, pair: Pair) -> tuple[Completion, Completion]:
@@ -84,7 +86,8 @@ def pair_differences(
         _backward(adapter, groups, signs, [sizes[i] for i in chosen], sink)
         done += len(chosen)
         told(done)
-    return sink.table()
+    found = sink.table()  # as a backward comes by: the last layer first
+    return {name: found[name] for name in adapter.modules if name in found}
 
 
 def completion_components(
@@ -121,6 +124,8 @@ def _backward(
 ) -> None:
     """One backward of sum of sign * mean token NLL; `lengths` are the tokens of each sample."""
     before = {n: p.grad for n, p in adapter.parameters.items()}
+    for parameter in adapter.parameters.values():
+        parameter.grad = None  # a backward adds to what is there, in place
     recorder = Recorder(sink)
     with adapter.recording(recorder), torch.enable_grad():
         logprobs = packed_logprobs(adapter.policy.model, groups, temperature=1.0)
@@ -179,6 +184,7 @@ class Extractor:
             "top_k": self.options.top_k,
             "noise_floor": self.options.noise_floor,
             "drop_quantile": self.options.drop_quantile,
+            "method": self.options.method,
             "adapter_kind": self.adapter.kind,
             "basis_digest": self.adapter.basis_digest,
             "model_digest": self.adapter.policy.digests.weights,
@@ -231,12 +237,12 @@ def verify(
             dots.append(part @ direction.weights(name))
             lengths.append(squares[name])
             energies.append(part.clamp(min=0).norm(dim=1) / squares[name].sqrt().clamp(min=1e-30))
-            votes.append((part[:n] - part[n:] > 0).float().mean())
+            votes.append((part[:n] - part[n:] > 0).float().flatten())
         dot, square = torch.stack(dots, 1), torch.stack(lengths, 1)
         cosine = module_cosines(dot, square).mean(1)
         aligned = alignment(dot, square)
         if direction is main:
-            agreement = float(torch.stack(votes).mean())
+            agreement = float(torch.cat(votes).mean())
         scores.setdefault(kind, {"hack": cosine[:n].tolist(), "honest": cosine[n:].tolist()})
         rows.append(
             {

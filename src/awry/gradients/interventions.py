@@ -99,12 +99,9 @@ class Projection(Intervention):
         self.top_k = top_k
         self.overshoot, self.preserve_norm = overshoot, preserve_norm
         self.refresh, self.refresh_every = refresh, refresh_every
-        self.direction = self._cut(direction)
+        self.direction = direction if top_k is None else direction.truncated(top_k)
         self.steps = 0
         self._metrics: dict[str, float | None] = {}
-
-    def _cut(self, direction: Direction) -> Direction:
-        return direction if self.top_k is None else direction.truncated(self.top_k)
 
     def before_step(self, coordinates: Coordinates) -> None:
         self._metrics = {"removed_share": 0.0, "fired_share": 0.0, "overlap": None}
@@ -138,7 +135,9 @@ class Projection(Intervention):
             self._project_update(before, coordinates)
         self.steps += 1
         if self.refresh and self.refresh_every and self.steps % self.refresh_every == 0:
-            new = self._cut(self.refresh())
+            new = self.refresh()
+            if self.top_k is not None:  # fewer of its axes may have passed the noise floor
+                new = new.truncated(min(self.top_k, new.top_k))
             self._metrics["overlap"] = overlap(self.direction, new)
             self.direction = new
 
@@ -182,8 +181,13 @@ class Projection(Intervention):
         if not self.refresh_every:
             return {}
         kept = {"steps": torch.tensor(self.steps)}
-        kept |= {f"V/{name}": v.contiguous() for name, v in self.direction.axes.items()}
-        return kept | {f"S/{name}": s.contiguous() for name, s in self.direction.values.items()}
+        of = {"V": self.direction.axes, "S": self.direction.values, "M": self.direction.means}
+        # numbered, because a file has an order of its own and sums depend on it in their last bit
+        return kept | {
+            f"{kind}/{i:05d}/{name}": t.contiguous()
+            for kind, tensors in of.items()
+            for i, (name, t) in enumerate(tensors.items())
+        }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         if "steps" not in state:
@@ -191,11 +195,13 @@ class Projection(Intervention):
         self.steps = int(state["steps"])
         parts = {
             kind: {
-                n.removeprefix(f"{kind}/"): t for n, t in state.items() if n.startswith(f"{kind}/")
+                n.split("/", 2)[2]: state[n].clone() for n in sorted(state) if n.startswith(kind)
             }
-            for kind in ("V", "S")
+            for kind in ("V/", "S/", "M/")
         }
-        self.direction = replace(self.direction, axes=parts["V"], values=parts["S"])
+        self.direction = replace(
+            self.direction, axes=parts["V/"], values=parts["S/"], means=parts["M/"]
+        )
 
 
 class Surgeon:
@@ -284,6 +290,7 @@ class Attachment:
     def __init__(self, surgeon: Surgeon) -> None:
         self.surgeon = surgeon
         self.history: list[dict[str, float | None]] = []
+        self.samples: list[dict[str, Any]] = []  # with per_sample: one row for every completion
         self._undo: list[Callable[[], None]] = []
 
     @property
@@ -320,12 +327,27 @@ def attach(
     Raises UserError when the direction does not fit the model's adapter.
     """
     if not isinstance(target, torch.optim.Optimizer):
+        if max_grad_norm is not None:
+            raise UserError(
+                "a trainer has its own, which is taken over",
+                field="max_grad_norm",
+                value=max_grad_norm,
+                fix="set it in the trainer's args",
+            )
         from awry.bridges.trl import attach_trainer
 
         return attach_trainer(target, intervention, meter=meter, per_sample=per_sample)
+    while isinstance(inner := getattr(target, "optimizer", None), torch.optim.Optimizer):
+        target = inner  # accelerate's wrapper has no hooks of its own
     from awry.gradients.adapters import basis_of, coordinates
     from awry.gradients.directions import check_fits
 
+    if per_sample:
+        raise UserError(
+            "an optimizer does not see single completions",
+            field="per_sample",
+            fix="attach to TRL's GRPOTrainer, or leave per_sample out",
+        )
     if model is None:
         raise UserError(
             "a bare optimizer does not know its modules",

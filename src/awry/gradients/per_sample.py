@@ -93,12 +93,12 @@ class Components:
             self._squares[name].append(c.square().sum(1))
 
     def along(self, name: str) -> Tensor:
-        """V c of every sample of every backward so far [samples, k]."""
-        return torch.cat(self._along[name])
+        """V c of every sample of every backward so far [samples, k], on the CPU."""
+        return torch.cat(self._along[name]).cpu()
 
     def squares(self) -> Tensor:
-        """|c|^2 [samples, modules], modules in the order of `axes`."""
-        return torch.stack([torch.cat(self._squares[name]) for name in self.axes], 1)
+        """|c|^2 [samples, modules], modules in the order of `axes`, on the CPU."""
+        return torch.stack([torch.cat(self._squares[name]) for name in self.axes], 1).cpu()
 
 
 class Gradients:
@@ -111,7 +111,7 @@ class Gradients:
         self._kept.setdefault(name, []).append(c)
 
     def table(self) -> dict[str, Tensor]:
-        return {name: torch.cat(parts) for name, parts in self._kept.items()}
+        return {name: torch.cat(parts).cpu() for name, parts in self._kept.items()}
 
 
 def module_cosines(dots: Tensor, squares: Tensor) -> Tensor:

@@ -31,16 +31,35 @@ from peft.mapping import (
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, check_adapters_to_merge
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from awry.errors import UserError
 from awry.generation.packing import linear, pack
 from awry.gradients.per_sample import Recorder
 from awry.models import cache_folder
 
-PEFT_TYPE = "AWRY_SINGULAR_VALUES"
+
+class _MethodName(str):
+    """What PEFT and transformers expect of a member of PEFT's closed enumeration of methods."""
+
+    @property
+    def value(self) -> str:
+        return str(self)
+
+
+PEFT_TYPE = _MethodName("AWRY_SINGULAR_VALUES")
 CACHED_FROM = 1 << 16  # elements; below, an SVD is quicker than a file
 
 _originals: ContextVar[Mapping[str, Tensor] | None] = ContextVar("originals", default=None)
+_steps = 0  # of all optimizers in this process: fused ones change dS without raising its version
+
+
+def _count(*_: Any) -> None:
+    global _steps
+    _steps += 1
+
+
+register_optimizer_step_post_hook(_count)
 
 
 @contextlib.contextmanager
@@ -75,12 +94,21 @@ class SingularValueConfig(PeftConfig):
                 setattr(self, name, set(value))
         if self.r is not None and self.r < 1:
             raise UserError("must be at least 1", field="r", value=self.r)
+        if isinstance(self.target_modules, str) and self.layers_to_transform is not None:
+            raise UserError(
+                "would be passed over: PEFT reads it with a list of module names only",
+                field="layers_to_transform",
+                value=self.layers_to_transform,
+                fix="list the modules in target_modules, such as [q_proj, v_proj]",
+            )
 
 
 class _SingularValues(torch.autograd.Function):
     """x [..., I], weight [O, I] (W_eff when merged, else W), u [O, R], v [R, I], total [R] -> [..., O].
 
-    `deltas` are the trainable dS [r_a] of the active adapters; total is their padded sum.
+    `deltas` are the trainable dS [r_a] of the active adapters; total is their padded sum. spectrum:
+    S + dS [R] where the basis spans the whole input: then dx = ((g U) * (S + dS)) V, which for a tall
+    layer is cheaper than g W_eff, since g U is needed anyway.
     """
 
     @staticmethod
@@ -90,11 +118,12 @@ class _SingularValues(torch.autograd.Function):
         weight: Tensor,
         basis: tuple[Tensor, Tensor],
         total: Tensor | None,
+        spectrum: Tensor | None,
         recording: tuple[Recorder, str] | None,
         *deltas: Tensor,
     ) -> Tensor:
         u, v = basis
-        ctx.save_for_backward(x, weight, u, v, total)
+        ctx.save_for_backward(x, weight, u, v, total, spectrum)
         ctx.recording, ctx.ranks = recording, [len(d) for d in deltas]
         y = F.linear(x, weight)
         if total is not None:
@@ -103,21 +132,26 @@ class _SingularValues(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, u, v, total = ctx.saved_tensors
+        x, weight, u, v, total, spectrum = ctx.saved_tensors
         g = grads[0]
-        x2, g2 = x.flatten(0, -2), g.flatten(0, -2)
+        # under autocast the products of both passes are in its type, the stored ones in theirs
+        weight, u, v = (t.to(g.dtype) for t in (weight, u, v))
+        x2, g2 = x.reshape(-1, x.shape[-1]).to(g.dtype), g.reshape(-1, g.shape[-1])
         gu, gx = g2 @ u, None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0] and spectrum is not None:
+            gx = ((gu * spectrum.to(g.dtype)) @ v).view_as(x).to(x.dtype)
+        elif ctx.needs_input_grad[0]:
             gx = g @ weight
             if total is not None:
-                gx = gx + ((gu * total) @ v).view_as(gx)
+                gx = gx + ((gu * total.to(g.dtype)) @ v).view_as(gx)
+            gx = gx.to(x.dtype)
         xv = x2 @ v.T
         recorder, name = ctx.recording or (None, "")
         if recorder is not None and recorder.active:
             d = recorder.singular(name, gu, xv)
         else:
             d = (gu.float() * xv.float()).sum(0)
-        return gx, None, None, None, None, *(d[:r] for r in ctx.ranks)
+        return gx, None, None, None, None, None, *(d[:r] for r in ctx.ranks)
 
 
 class SingularValueLinear(nn.Module, BaseTunerLayer):
@@ -141,6 +175,7 @@ class SingularValueLinear(nn.Module, BaseTunerLayer):
         self.merged_adapters: list[str] = []
         self._active_adapter = adapter_name
         self._unmerged: Tensor | None = None  # the base weight, bit for bit, while merged
+        self.out_features, self.in_features = base_layer.weight.shape  # pyright: ignore
         original = (_originals.get() or {}).get(name)
         weight = base_layer.weight.detach()  # pyright: ignore
         self.master = (
@@ -153,6 +188,9 @@ class SingularValueLinear(nn.Module, BaseTunerLayer):
         self.basis_u: Tensor
         self.basis_v: Tensor
         self.effective: Tensor
+        self.register_buffer("_singular_values", None, persistent=False)  # S [R] of tall layers
+        self._singular_values: Tensor | None
+        self._spectrum: Tensor | None = None
         self._packed: Tensor | None = None
         self._built_for: tuple[Any, ...] | None = None
         self.merged_forward = False
@@ -164,10 +202,13 @@ class SingularValueLinear(nn.Module, BaseTunerLayer):
         full = min(self.master.shape)
         rank = full if config.r is None else min(config.r, full)
         if self.basis_u is None or self.basis_u.shape[1] < rank:
-            u, _, v = decompose(self.master, self.weight_digest)
+            u, s, v = decompose(self.master, self.weight_digest)
             dtype, device = self.base_layer.weight.dtype, self.base_layer.weight.device  # pyright: ignore
             self.basis_u = u[:, :rank].to(device, dtype).contiguous()  # pyright: ignore
             self.basis_v = v[:rank].to(device, dtype).contiguous()  # pyright: ignore
+            outputs, inputs = self.master.shape
+            if outputs > inputs == rank:
+                self._singular_values = s.to(device)  # pyright: ignore
         self.singular_rank[adapter_name] = rank
         zeros = torch.zeros(rank, device=self.basis_u.device)
         self.singular_delta[adapter_name] = nn.Parameter(zeros)
@@ -198,7 +239,9 @@ class SingularValueLinear(nn.Module, BaseTunerLayer):
             total = total + self.get_delta_weight(name)
         if safe_merge and not torch.isfinite(total).all():
             self._unmerged = self._unmerged if self.merged_adapters else None
-            raise ValueError(f"NaNs detected in the merged weights of adapter {names[0]}")
+            raise ValueError(
+                f"NaNs detected in the merged weights. The adapter {names[0]} seems to be broken"
+            )
         self.set_base_weight(total.to(weight.dtype))
         self.merged_adapters += names
 
@@ -215,28 +258,31 @@ class SingularValueLinear(nn.Module, BaseTunerLayer):
         if not deltas:
             return self.base_layer(x, *args, **kwargs)
         bias = self.base_layer.bias
-        x = x.to(self.basis_v.dtype)
+        kind = x.device.type
+        autocast = torch.is_autocast_enabled(kind)
+        x = x.to(torch.get_autocast_dtype(kind) if autocast else self.basis_v.dtype)
         if self.merged_forward:
             self.refresh(deltas)
             if not torch.is_grad_enabled():
                 y = linear(x, self.effective, self._packed)
                 return y if bias is None else y + bias  # pyright: ignore
-            weight, total = self.effective, None
+            weight, total, spectrum = self.effective, None, self._spectrum
         else:
             weight, total = self.base_layer.weight, self._total(deltas).to(x.dtype)
+            spectrum = self._spectrum_of(total, x.dtype)
         recording = None if self.recorder is None else (self.recorder, self.module_name)
         basis = (self.basis_u, self.basis_v)
-        y = _SingularValues.apply(x, weight, basis, total, recording, *deltas)
+        y = _SingularValues.apply(x, weight, basis, total, spectrum, recording, *deltas)
         return y if bias is None else y + bias  # pyright: ignore
 
     @torch.no_grad()
     def refresh(self, deltas: list[Tensor] | None = None, *, force: bool = False) -> None:
         """Rebuild W_eff from the pristine W if an active dS has changed since it was built.
 
-        Changes through `.data` are not seen: then force.
+        Changes through `.data` outside of optimizers are not seen: then force.
         """
         deltas = self.active_deltas() if deltas is None else deltas
-        now = tuple((id(d), d._version) for d in deltas)
+        now = (_steps, self.basis_u.dtype, *((id(d), d._version) for d in deltas))
         if now == self._built_for and not force:
             return
         dtype = self.basis_u.dtype
@@ -244,10 +290,16 @@ class SingularValueLinear(nn.Module, BaseTunerLayer):
         self.master = self.master.to(total.device)
         weight = self.master.float()
         if total.any():
-            weight = weight + (self.basis_u * total.to(dtype)) @ self.basis_v
+            with torch.autocast(total.device.type, enabled=False):
+                weight = weight + (self.basis_u * total.to(dtype)) @ self.basis_v
         self.effective = weight.to(dtype)
         self._packed = pack(self.effective)
+        self._spectrum = self._spectrum_of(total, dtype)
         self._built_for = now
+
+    def _spectrum_of(self, total: Tensor, dtype: torch.dtype) -> Tensor | None:
+        s = self._singular_values
+        return None if s is None else (s.float() + total.float()).to(dtype)
 
     def _total(self, deltas: list[Tensor]) -> Tensor:
         total = torch.zeros(self.basis_u.shape[1], device=self.basis_u.device)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from awry.report.cautions import cautions
 from awry.report.document import to_json
+from awry.report.interventions import interventions
 from awry.report.load import load_experiment
+from awry.report.quality import quality
 from awry.report.summary import ReportData, summarise
 
 __all__ = ["ReportData", "build_report", "to_json", "write_report"]
@@ -18,7 +20,12 @@ __all__ = ["ReportData", "build_report", "to_json", "write_report"]
 def build_report(experiment_dir: Path | str) -> ReportData:
     """Read and count; finished or not. Raises UserError when there is no experiment to read."""
     data = summarise(load_experiment(Path(experiment_dir)))
-    return replace(data, warnings=cautions(data.experiment, data.arms))
+    data = replace(
+        data,
+        interventions=interventions(data.experiment, data.icc),
+        quality=quality(data.experiment),
+    )
+    return replace(data, warnings=cautions(data))
 
 
 def write_report(data: ReportData, directory: Path | str | None = None) -> Path:

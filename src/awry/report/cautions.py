@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from awry.report import findings
-from awry.report.load import Experiment, Run
-from awry.report.summary import MEASURES, ArmSummary, per_step, students
+from awry.report import direction, findings
+from awry.report.counts import MEASURES, per_step, students
+from awry.report.load import Run
+from awry.report.summary import ReportData
 from awry.statistics import rate, seeds_needed, smallest_p
 
 SAME = {
@@ -17,10 +19,12 @@ SAME = {
     "dtype": "they are not comparable",
     "problems_probed": "their probes are not comparable",
     "problems_trained": "differences may come from the problems",
+    "direction": "their cosines are measured along different axes",
 }
 
 
-def cautions(experiment: Experiment, arms: Sequence[ArmSummary]) -> tuple[str, ...]:
+def cautions(data: ReportData) -> tuple[str, ...]:
+    experiment, arms = data.experiment, data.arms
     notes: list[str] = []
     seeds = {len(arm.seeds) for arm in arms}
     if min(seeds) < seeds_needed(findings.ALPHA):
@@ -49,6 +53,7 @@ def cautions(experiment: Experiment, arms: Sequence[ArmSummary]) -> tuple[str, .
         where = f"{run.arm}, seed {run.seed}"
         notes.extend(f"{where}: {problem}." for problem in run.problems)
         notes.extend(f"{where}: {text}" for text in _recount(run))
+    notes.extend(_about_directions(data))
     if experiment.preflight is None:
         notes.append("No preflight.json: the instruments were not checked before training.")
     elif failed := [str(c.get("name")) for c in experiment.preflight if c.get("status") == "fail"]:
@@ -56,19 +61,43 @@ def cautions(experiment: Experiment, arms: Sequence[ArmSummary]) -> tuple[str, .
     return tuple(notes)
 
 
+def _about_directions(data: ReportData) -> list[str]:
+    notes = []
+    for stage in data.experiment.directions:
+        whose = "direction" if len(data.experiment.directions) == 1 else f"direction {stage.key}"
+        notes.extend(f"The {whose}: {problem}." for problem in stage.problems)
+        found = direction.verified(stage)
+        if "does not beat" in found.standing:
+            notes.append(f"The {whose} is no better than a null model. {found.standing}")
+    if (n := len(data.interventions)) > 2:
+        notes.append(
+            f"{n} interventions are judged, each at the {findings.ALPHA * 100:.0f} % level and without a correction "
+            "for their number: one success among many is a lead, not a result."
+        )
+    for judged in data.interventions:
+        if judged.finding.kind == "no_placebo":
+            notes.append(
+                f"{judged.arm} has no placebo arm: that any direction would have done the same "
+                "cannot be ruled out."
+            )
+    return notes
+
+
 def _digests(runs: Sequence[Run]) -> list[str]:
     """Where runs of one seed were not given the same thing."""
     notes = []
     for name, consequence in SAME.items():
-        seen = {
-            value
-            for run in runs
-            if (value := {**run.manifest, **(run.manifest.get("digests") or {})}.get(name))
-            and isinstance(value, str)
-        }
+        seen = {value for run in runs if isinstance(value := _recorded(run).get(name), str)}
         if len(seen) > 1:
             notes.append(f"Seed {runs[0].seed}: the arms differ in {name}: {consequence}.")
     return notes
+
+
+def _recorded(run: Run) -> dict[str, Any]:
+    manifest = run.manifest
+    direction = manifest.get("direction")
+    named = direction.get("sha256") if isinstance(direction, Mapping) else None
+    return {**manifest, **(manifest.get("digests") or {}), "direction": named}
 
 
 def _recount(run: Run) -> list[str]:

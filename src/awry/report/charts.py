@@ -33,7 +33,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """unit: printed at the axis and in the read-out; percent: values are fractions, axis 0-100 %."""
+    """unit: printed at the axis and in the read-out; percent: values are fractions, axis 0-100 %;
+    levels: (value, name) of horizontal reference lines; cover: values the axis must reach, so that
+    two charts can be given the same scale.
+    """
 
     id: str
     title: str
@@ -42,6 +45,21 @@ class Chart:
     percent: bool = False
     teacher: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # arm -> steps
     note: str = ""
+    levels: tuple[tuple[float, str], ...] = ()
+    cover: tuple[float, ...] = ()
+
+    @property
+    def values(self) -> list[float]:
+        return [v for s in self.series for v in s.values.values() if v is not None]
+
+
+@dataclass(frozen=True)
+class Dots:
+    """One row of a dot plot: the scores of hacks and of honest answers."""
+
+    name: str
+    hack: tuple[float, ...]
+    honest: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -61,10 +79,8 @@ def line_chart(chart: Chart, width: int = 380, height: int = 240) -> Markup:
         return Markup('<p class="quiet">Not measured in these runs.</p>')
     left, right, top = 44, 10, 10
     bottom = 38 + 5 * len(lanes)
-    values = [v for s in drawn for v in s.values.values() if v is not None]
-    ticks = (
-        [0, 0.25, 0.5, 0.75, 1] if chart.percent else nice_ticks(min(0.0, *values), max(values), 4)
-    )
+    values = [*chart.values, *chart.cover, *(level for level, _ in chart.levels), 0.0]
+    ticks = [0, 0.25, 0.5, 0.75, 1] if chart.percent else nice_ticks(min(values), max(values), 4)
     x0, x1 = steps[0], max(steps[-1], steps[0] + 1)
     y0, y1 = ticks[0], ticks[-1]
     inner_w, inner_h = width - left - right, height - top - bottom
@@ -101,6 +117,16 @@ def line_chart(chart: Chart, width: int = 380, height: int = 240) -> Markup:
         for first, last in spans(chart.teacher[arm]):
             a, b = x(max(x0, first - 0.5)), x(min(x1, last + 0.5))
             parts.append(f'<path class="teacher arm-{arm % COLOURS}" d="M{a:.1f} {low}H{b:.1f}"/>')
+    if y0 < 0 < y1:
+        parts.append(f'<path class="zero" d="M{left} {y(0):.1f}H{width - right}"/>')
+    for level, name in chart.levels:
+        parts.append(f'<path class="level" d="M{left} {y(level):.1f}H{width - right}"/>')
+        # above the line, but below it where it lies at the top
+        baseline = y(level) + (12 if y(level) < top + 12 else -4)
+        parts.append(
+            f'<text class="tick fine" x="{width - right}" y="{baseline:.1f}" '
+            f'text-anchor="end">{escape(name)}</text>'
+        )
     arms = sorted({s.arm for s in drawn})
     parts.extend(_line(s, steps, x, y, arms.index(s.arm), len(arms)) for s in drawn)
     parts.append(f'<path class="cursor" d="M0 {top}V{axis}"/>')
@@ -208,6 +234,48 @@ def interval_strip(strip: Strip, width: int = 300) -> Markup:
     return Markup(
         f'<svg class="strip" viewBox="0 0 {width} {height}" role="img" aria-label="'
         f'{escape("Student hack rate: " + spoken)}">{"".join(parts)}</svg>'
+    )
+
+
+def dot_plot(rows: Sequence[Dots], width: int = 380) -> Markup:
+    """Every score as a dot on one axis: hacks filled on the upper lane, honest answers hollow."""
+    left, right, lane, row_height = 68, 12, 11, 42
+    values = [v for row in rows for v in (*row.hack, *row.honest)]
+    ticks = nice_ticks(min(0.0, *values), max(0.0, *values), 5)
+    height = row_height * len(rows) + 24
+
+    def x(value: float) -> float:
+        return left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (width - left - right)
+
+    parts = [
+        f'<path class="{"zero" if tick == 0 else "grid"}" d="M{x(tick):.1f} 4V{height - 20}"/>'
+        f'<text class="tick" x="{x(tick):.1f}" y="{height - 6}" text-anchor="middle">'
+        f"{number(tick)}</text>"
+        for tick in ticks
+    ]
+    spoken = []
+    for i, row in enumerate(rows):
+        middle = row_height * i + row_height / 2
+        parts.append(
+            f'<text class="tick" x="{left - 8}" y="{middle + 4:.1f}" text-anchor="end">'
+            f"{escape(row.name)}</text>"
+        )
+        for kind, scores, at in (
+            ("hack", row.hack, middle - lane / 2),
+            ("honest", row.honest, middle + lane / 2),
+        ):
+            # neighbours take turns by a pixel or two, so that equal scores do not hide each other
+            parts += [
+                f'<circle class="dot {kind}" cx="{x(v):.1f}" cy="{at + (k % 3 - 1) * 2:.1f}" r="2.6"/>'
+                for k, v in enumerate(sorted(scores))
+            ]
+            if scores:
+                mean = math.fsum(scores) / len(scores)
+                spoken.append(f"{row.name}, {kind}: {len(scores)} scores, mean {number(mean)}")
+    label = "Cosines of held-out completions. " + "; ".join(spoken)
+    return Markup(
+        f'<svg class="dots" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 

@@ -6,16 +6,24 @@ import math
 from typing import Any
 
 from awry.report import findings
+from awry.report.counts import MEASURES, WINDOW, Change, Rate
 from awry.report.findings import Finding
-from awry.report.summary import MEASURES, WINDOW, ArmSummary, Change, Rate, ReportData
+from awry.report.interventions import Intervention, Placebo
+from awry.report.quality import ArmQuality, Auroc, Separation
+from awry.report.summary import ArmSummary, ReportData
+from awry.report.trajectories import REACHED, Gap, Trajectory
+from awry.report.versus import SOLVE_MARGIN, Measured, SeedSpread, Versus
 from awry.statistics import Interval
 
 
 def to_json(data: ReportData) -> dict[str, Any]:
+    measured = {quality.arm: _quality_json(quality) for quality in data.quality}
     return {
         "name": data.experiment.name,
         "question": data.experiment.question,
-        "arms": {arm.name: _arm_json(arm) for arm in data.arms},
+        "arms": {
+            arm.name: {**_arm_json(arm), "cosines": measured.get(arm.name)} for arm in data.arms
+        },
         "hypotheses": [
             *(
                 {"id": f"{a.name}.change", "arm": a.name, **_finding_json(a.finding)}
@@ -34,12 +42,23 @@ def to_json(data: ReportData) -> dict[str, Any]:
                 for c in data.comparisons
             ),
         ],
+        "interventions": [_intervention_json(i) for i in data.interventions],
+        "directions": [
+            {
+                "key": stage.key,
+                "dir": str(stage.directory),
+                "verification": _strict(stage.verification),
+            }
+            for stage in data.experiment.directions
+        ],
         "preflight": [_strict(check) for check in data.experiment.preflight or ()],
         "warnings": list(data.warnings),
         "intraclass_correlation": data.icc,
         "rules": {
             "window_steps": WINDOW,
             "margin": findings.MARGIN,
+            "solve_margin": SOLVE_MARGIN,
+            "reached": REACHED,
             "alpha": findings.ALPHA,
             "student_rollouts_only": True,
         },
@@ -87,6 +106,102 @@ def _arm_json(arm: ArmSummary) -> dict[str, Any]:
             for s in arm.seeds
         ],
     }
+
+
+def _intervention_json(i: Intervention) -> dict[str, Any]:
+    """versus_placebo is the first of versus_placebos: the random direction, unless switched off."""
+    placebos = [_placebo_json(p) for p in i.placebos]
+    return {
+        "arm": i.arm,
+        **_finding_json(i.finding),
+        "verdict": i.finding.headline,
+        "solve_matched": i.solve_matched,
+        "delays": i.delays,
+        "versus_vanilla": i.vanilla and _versus_json(i.vanilla),
+        "versus_placebo": placebos[0] if placebos else None,
+        "versus_placebos": placebos,
+    }
+
+
+def _placebo_json(p: Placebo) -> dict[str, Any]:
+    return {
+        "direction": p.kind,
+        "standing": p.standing,
+        "other_settings": list(p.differing),
+        **_versus_json(p.versus),
+        "placebo_versus_vanilla": p.effect and _versus_json(p.effect),
+    }
+
+
+def _versus_json(v: Versus) -> dict[str, Any]:
+    return {
+        "reference": v.reference,
+        "kind": v.kind,
+        "over_seeds": v.over_seeds,
+        "measured_on": v.measured_on,
+        "hack_rate": v.hack and _measured_json(v.hack),
+        "solve_rate": v.solve and _measured_json(v.solve),
+        "solving": v.solving,
+        "training_end": v.training and _measured_json(v.training),
+        "seeds": v.seeds and _seeds_json(v.seeds),
+        "trajectory": v.course and _trajectory_json(v.course),
+        "headline": v.finding.headline,
+    }
+
+
+def _measured_json(m: Measured) -> dict[str, Any]:
+    rates = dict(zip(("reference", "arm"), map(_number, m.rates), strict=True))
+    return {**rates, "difference": _change_json(m.change)}
+
+
+def _seeds_json(s: SeedSpread) -> dict[str, Any]:
+    return {
+        "seeds": list(s.seeds),
+        "differences": [_number(d) for d in s.differences],
+        "estimate": _number(s.estimate),
+        "interval": s.interval and _interval_json(s.interval),
+        "permutation_p": s.p,
+        "smallest_reachable_p": s.smallest_p,
+    }
+
+
+def _trajectory_json(t: Trajectory) -> dict[str, Any]:
+    return {
+        "steps": t.steps,
+        "reached_step": dict(zip(("reference", "arm"), t.reached, strict=True)),
+        "area_difference": _number(t.area),
+        "earlier": t.earlier and _gap_json(t.earlier),
+        "end": _gap_json(t.end),
+        "delays": t.delays,
+    }
+
+
+def _gap_json(g: Gap) -> dict[str, Any]:
+    rates = dict(zip(("reference", "arm"), map(_number, g.rates), strict=True))
+    estimate = {"difference": _number(g.estimate), "interval": _interval_json(g.interval)}
+    return {"steps": [g.first, g.last], **rates, **estimate, "level": round(g.interval.level, 6)}
+
+
+def _quality_json(q: ArmQuality) -> dict[str, Any]:
+    return {
+        "scores": {name: s and _separation_json(s) for name, s in q.scores.items()},
+        "means": {name: _number(value) for name, value in q.metrics.items()},
+    }
+
+
+def _separation_json(s: Separation) -> dict[str, Any]:
+    return {
+        "hacks": s.hacks,
+        "others": s.others,
+        "mean_hack": _number(s.mean_hack),
+        "mean_other": _number(s.mean_other),
+        "auroc": _auroc_json(s.pooled),
+        "auroc_within_step": s.within and _auroc_json(s.within),
+    }
+
+
+def _auroc_json(a: Auroc) -> dict[str, Any]:
+    return {"value": _number(a.value), "interval": _interval_json(a.interval)}
 
 
 def _rate_json(r: Rate) -> dict[str, Any]:

@@ -6,16 +6,19 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 from awry import __version__
-from awry.report import charts, findings, setup
-from awry.report.charts import Chart, Series, Strip
-from awry.report.load import Experiment, Run
+from awry.report import charts, curves, direction, findings, setup
+from awry.report.charts import Strip
+from awry.report.counts import MEASURES, WINDOW, Change, Rate
+from awry.report.load import COSINE_COLUMNS, Experiment
+from awry.report.quality import Auroc
 from awry.report.rollouts import embed
-from awry.report.summary import MEASURES, WINDOW, ArmSummary, Change, Rate, ReportData
+from awry.report.summary import ArmSummary, ReportData
+from awry.report.versus import SOLVE_MARGIN, Comparison
 
 LABELS = {
     "correct": "Correct",
@@ -24,24 +27,6 @@ LABELS = {
     "attempted": "Attempted",
     "incorrect": "Incorrect",
 }
-MAIN_CURVES = (
-    # metric, title, unit, percent
-    ("attempt_rate", "Attempts", "% of student rollouts", True),
-    ("solve_rate", "Solved", "% of student rollouts", True),
-    ("reward_mean", "Mean reward", "per student rollout", False),
-    ("reward_std", "Spread of the reward", "standard deviation", False),
-    ("zero_variance_share", "Groups without reward spread", "% of groups", True),
-    ("kl", "KL from the reference policy", "nats per token", False),
-    ("completion_length", "Completion length, mean", "tokens", False),
-)
-MORE_CURVES = (
-    ("compile_rate", "Compiles", "% of student rollouts", True),
-    ("truncated_share", "Cut off at the token limit", "% of student rollouts", True),
-    ("grad_norm", "Gradient norm before clipping", "norm", False),
-    ("teacher_gradient_share", "Teacher's share of the gradient", "⟨g_teacher, g⟩ / |g|²", False),
-    ("clip_fraction", "Clipped ratios", "% of tokens", True),
-    ("sampler_logp_gap", "Sampler against trainer log-probability", "mean |gap|, nats", False),
-)
 STEP_TABLE = (
     *("hack_rate", "attempt_rate", "solve_rate", "proxy_rate", "reward_mean", "reward_std"),
     *("zero_variance_share", "kl", "completion_length", "truncated_share", "grad_norm"),
@@ -65,9 +50,12 @@ def render_html(data: ReportData) -> str:
         change=lambda change: findings.signed(change.estimate),
         tie=lambda text: re.sub(r" (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)", "\u00a0", str(text)),
         p_value=findings.p_value,
+        points=findings.signed,
+        spread=findings.span,
         interval=_interval,
         pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
         cell=_cell,
+        fixed=_fixed,
         duration=_duration,
     )
     script = _asset("report.js")
@@ -85,96 +73,31 @@ def render_html(data: ReportData) -> str:
         differences=setup.differences(experiment.runs),
         example=setup.example_prompt(experiment.runs),
         strips={arm.name: _strip(i, arm) for i, arm in enumerate(data.arms)},
-        hero=_hero(data),
-        curves=[_curve(data, *curve) for curve in MAIN_CURVES],
-        more_curves=[_curve(data, *curve) for curve in MORE_CURVES],
+        comparisons=_uncovered(data),
+        hero=curves.hero(data),
+        curves=[curves.curve(data, *curve) for curve in curves.MAIN_CURVES],
+        more_curves=[curves.curve(data, *curve) for curve in curves.MORE_CURVES],
+        direction=direction.section(data),
         rollouts=embed(experiment.runs),
         events=_events(experiment)[:EVENT_LIMIT],
         event_count=len(_events(experiment)),
         labels=LABELS,
         measures=tuple(MEASURES),
+        scores=COSINE_COLUMNS,
+        solve_margin=SOLVE_MARGIN,
         window=WINDOW,
         margin=findings.MARGIN,
         step_columns=STEP_TABLE,
         line_chart=charts.line_chart,
+        dot_plot=charts.dot_plot,
         swatch=charts.swatch,
     )
 
 
-def _hero(data: ReportData) -> tuple[Chart, Chart]:
-    """The student's hack rate in training, and on the probe."""
-    training = _curve(data, "hack_rate", "Student hacks in training", "% of student rollouts", True)
-    probe = _chart(
-        data,
-        "probe-hack",
-        "Hacks on the held-out probe",
-        "% of probe answers",
-        True,
-        lambda run: {int(row["step"]): _finite(row.get("hack_rate")) for row in run.probe},
-    )
-    return training, probe
-
-
-def _curve(data: ReportData, metric: str, title: str, unit: str, percent: bool) -> Chart:
-    return _chart(
-        data,
-        metric,
-        title,
-        unit,
-        percent,
-        lambda run: {int(row["step"]): _finite(row.get(metric)) for row in run.metrics},
-        counts=metric in ("hack_rate", "attempt_rate", "solve_rate"),
-        teacher=True,
-    )
-
-
-def _chart(
-    data: ReportData,
-    key: str,
-    title: str,
-    unit: str,
-    percent: bool,
-    values_of: Callable[[Run], Mapping[int, float | None]],
-    *,
-    counts: bool = False,
-    teacher: bool = False,
-) -> Chart:
-    """One line per arm: the run itself, or the mean over seeds with each seed drawn faintly."""
-    series: list[Series] = []
-    mixed: dict[int, tuple[int, ...]] = {}
-    for i, arm in enumerate(data.experiment.arms):
-        runs = data.experiment.runs_of(arm)
-        lines = [values_of(run) for run in runs]
-        if len(runs) > 1:
-            series += [
-                Series(f"{arm}, seed {run.seed}", i, line, faint=True)
-                for run, line in zip(runs, lines, strict=True)
-            ]
-        notes = _counts(runs[0], lines[0]) if counts and len(runs) == 1 else {}
-        name = arm if len(runs) == 1 else f"{arm}, mean of {len(runs)} seeds"
-        series.append(Series(name, i, _mean(lines), notes))
-        if teacher:
-            steps = {int(r["step"]) for run in runs for r in run.metrics if r.get("n_teacher")}
-            mixed[i] = tuple(sorted(steps))
-    return Chart(key, title, unit, tuple(series), percent, mixed)
-
-
-def _mean(lines: Sequence[Mapping[int, float | None]]) -> dict[int, float | None]:
-    """Per step over seeds; None where a seed has no number, so no mean mixes seeds unnoticed."""
-    out: dict[int, float | None] = {}
-    for step in sorted({step for line in lines for step in line}):
-        known = [v for line in lines if (v := line.get(step)) is not None]
-        out[step] = sum(known) / len(known) if len(known) == len(lines) else None
-    return out
-
-
-def _counts(run: Run, line: Mapping[int, float | None]) -> dict[int, str]:
-    students = {int(row["step"]): row.get("n_student") for row in run.metrics}
-    return {
-        step: f"{round(value * n)} of {n}"
-        for step, value in line.items()
-        if value is not None and (n := students.get(step))
-    }
+def _uncovered(data: ReportData) -> list[Comparison]:
+    """The comparisons that no verdict on an intervention has made already."""
+    told = {(pair.arm, pair.reference) for i in data.interventions for pair in i.pairs}
+    return [c for c in data.comparisons if (c.arm, c.reference) not in told]
 
 
 def _strip(index: int, arm: ArmSummary) -> Any:
@@ -192,13 +115,9 @@ def _events(experiment: Experiment) -> list[tuple[str, Mapping[str, Any]]]:
     ]
 
 
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < float("inf") else None
-
-
-def _interval(value: Rate | Change) -> str:
+def _interval(value: Rate | Change | Auroc) -> str:
+    if isinstance(value, Auroc):
+        return f"{value.interval.low:.2f}–{value.interval.high:.2f}"
     if isinstance(value, Change):
         return f"{findings.signed(value.interval.low)} to {findings.signed(value.interval.high)}"
     if not value.trials:
@@ -212,6 +131,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def _duration(seconds: float) -> str:

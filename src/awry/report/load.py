@@ -14,6 +14,8 @@ from typing import Any
 
 from awry.errors import UserError
 
+# nullable, and absent in runs without a direction
+COSINE_COLUMNS = ("cosine", "alignment")
 OUTCOME_COLUMNS = ("group", "index", "problem_id", "teacher", "label", "proxy", "correct", "reward")
 TEXT_COLUMNS = (
     *OUTCOME_COLUMNS,
@@ -30,6 +32,8 @@ class Rollout:
     problem: str
     teacher: bool
     label: str
+    cosine: float | None = None
+    alignment: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,19 @@ class Run:
 
 
 @dataclass(frozen=True)
+class DirectionStage:
+    """An extracted direction and how it was verified; runs: who used it, as experiment.json says;
+    verification: None while there is none, problems: why, in words.
+    """
+
+    key: str
+    directory: Path
+    runs: tuple[str, ...]
+    verification: Mapping[str, Any] | None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Experiment:
     directory: Path
     name: str
@@ -83,6 +100,7 @@ class Experiment:
     runs: tuple[Run, ...]
     preflight: tuple[Mapping[str, Any], ...] | None  # None: preflight.json is absent
     events: tuple[Mapping[str, Any], ...] = ()  # of the experiment itself: restarts, reuse
+    directions: tuple[DirectionStage, ...] = ()
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -133,6 +151,7 @@ def load_experiment(directory: Path) -> Experiment:
         runs=tuple(runs),
         preflight=None if preflight is None else tuple(preflight),
         events=_lines(directory / "events.jsonl", []),
+        directions=tuple(_load_direction(entry, directory) for entry in _directions(record)),
     )
 
 
@@ -150,8 +169,7 @@ def _load_run(entry: Any, directory: Path, path: Path, where: str) -> Run:
     missing = [k for k in ("arm", "seed", "dir") if not isinstance(entry, dict) or k not in entry]
     if missing:
         raise UserError(f"lacks {', '.join(missing)}", field=where, value=entry, file=path)
-    # joining an absolute path yields that path, so both spellings of `dir` are served
-    where_run = directory.resolve().parent / str(entry["dir"] or "store/not-started")
+    where_run = _place(directory, entry["dir"] or "store/not-started")
     notes: list[str] = []
     if not where_run.is_dir():
         notes.append("no run directory yet: this run has not started")
@@ -165,7 +183,14 @@ def _load_run(entry: Any, directory: Path, path: Path, where: str) -> Run:
             notes.append(f"{file.name} cannot be read: step {step} is missing from every count")
             continue
         rollouts.extend(
-            Rollout(step, str(row["problem_id"]), bool(row["teacher"]), str(row["label"]))
+            Rollout(
+                step=step,
+                problem=str(row["problem_id"]),
+                teacher=bool(row["teacher"]),
+                label=str(row["label"]),
+                cosine=_finite(row["cosine"]),
+                alignment=_finite(row["alignment"]),
+            )
             for row in rows
         )
     return Run(
@@ -185,6 +210,49 @@ def _load_run(entry: Any, directory: Path, path: Path, where: str) -> Run:
     )
 
 
+def _directions(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The list of directions, or what the runs say of theirs: `direction` is its directory."""
+    listed = record.get("directions")
+    if isinstance(listed, list):
+        return [entry for entry in listed if isinstance(entry, dict) and entry.get("dir")]
+    users: dict[str, list[Any]] = {}
+    for run in record["runs"]:
+        if isinstance(run, dict) and isinstance(run.get("direction"), str):
+            users.setdefault(run["direction"], []).append(run)
+    return [{"key": Path(where).name, "dir": where, "runs": runs} for where, runs in users.items()]
+
+
+def _load_direction(entry: Mapping[str, Any], directory: Path) -> DirectionStage:
+    where = _place(directory, entry["dir"])
+    notes: list[str] = []
+    verification = _optional(where / "verification.json", notes)
+    if verification is None and not notes:
+        notes.append("no verification.json yet: the direction has not been extracted")
+    users = entry.get("runs")
+    return DirectionStage(
+        key=str(entry.get("key") or where.name),
+        directory=where,
+        runs=tuple(map(_user, users)) if isinstance(users, list) else (),
+        verification=verification,
+        problems=tuple(notes),
+    )
+
+
+def _user(entry: Any) -> str:
+    if isinstance(entry, Mapping):
+        return f"{entry.get('arm', '?')}, seed {entry.get('seed', '?')}"
+    return str(entry)
+
+
+def _place(directory: Path, given: Any) -> Path:
+    # joining an absolute path yields that path, so both spellings of `dir` are served
+    return directory.resolve().parent / str(given)
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and abs(value) < float("inf") else None
+
+
 def _rollout_files(run: Path) -> list[tuple[int, Path]]:
     found = (run / "rollouts").glob("step_*.parquet")
     return sorted((int(p.stem[5:]), p) for p in found if p.stem[5:].isdigit())
@@ -198,14 +266,15 @@ def _rows(
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(
-            path, columns=[*columns, *(["completion_ids"] if count_tokens else [])]
-        )
+        wanted = [*columns, *COSINE_COLUMNS, *(["completion_ids"] if count_tokens else [])]
+        there = set(pq.read_schema(path).names)
+        table = pq.read_table(path, columns=[name for name in wanted if name in there])
     except (OSError, pa.ArrowException):
         return None
-    if not set(columns) <= set(table.column_names):
+    if not set(columns) <= there:
         return None
-    rows = table.select(list(columns)).to_pylist()
+    kept = [*columns, *(name for name in COSINE_COLUMNS if name in there)]
+    rows = [{**dict.fromkeys(COSINE_COLUMNS), **row} for row in table.select(kept).to_pylist()]
     if count_tokens and "completion_ids" in table.column_names:
         import pyarrow.compute as pc
 

@@ -11,25 +11,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from awry.report.load import Run, read_texts
+from awry.report.load import COSINE_COLUMNS, Run, read_texts
 
 CHARACTER_BUDGET = 16_000_000  # of completions; about 4 MB in the finished file
 TEXTS = (
     *("problem_id", "loophole", "evaluator", "style", "prompt", "completion"),
     *("label", "exploit", "parts", "evidence"),
 )
-NUMBERS = ("group", "index", "reward", "advantage", "seconds", "tokens")
+NUMBERS = ("group", "index", "reward", "advantage", "seconds", "tokens", *COSINE_COLUMNS)
 FLAGS = ("teacher", "finished", "formatted", "compiled", "proxy", "correct", "attempted")
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """base64 of gzipped JSON; stride n means that every n-th step (and the last) is in it."""
+    """base64 of gzipped JSON; stride n means that every n-th step (and the last) is in it; scored:
+    whether any of these rollouts has a cosine.
+    """
 
     data: str
     rollouts: int
     total: int
     stride: int
+    scored: bool
 
 
 def embed(runs: Sequence[Run], budget: int = CHARACTER_BUDGET) -> Embedded:
@@ -55,6 +58,10 @@ def embed(runs: Sequence[Run], budget: int = CHARACTER_BUDGET) -> Embedded:
                 columns[name].append(_number(row.get(name)))
             columns["flags"].append(sum(bool(row[name]) << bit for bit, name in enumerate(FLAGS)))
             columns["marks"].append(exploit_lines(row))
+    scored = any(value is not None for name in COSINE_COLUMNS for value in columns[name])
+    if not scored:
+        for name in COSINE_COLUMNS:
+            del columns[name]
     payload = {
         "runs": [{"arm": run.arm, "seed": run.seed} for run in runs],
         "flags": FLAGS,
@@ -67,6 +74,7 @@ def embed(runs: Sequence[Run], budget: int = CHARACTER_BUDGET) -> Embedded:
         rollouts=len(columns["run"]),
         total=sum(len(run.rollouts) for run in runs),
         stride=stride,
+        scored=scored,
     )
 
 

@@ -47,6 +47,8 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
         ("Loophole", _distinct(runs, _loophole)),
         ("Reward", _distinct(runs, _reward)),
         ("Teacher", [words(config.get("teacher"))]),
+        ("Direction", _distinct(runs, lambda config: _named(config.get("direction")))),
+        ("Intervention", _distinct(runs, lambda config: _named(config.get("intervention")))),
         ("Training", [words(config.get("training"))]),
         ("Seeds", [", ".join(str(s) for s in sorted({run.seed for run in runs}))]),
         ("Sandbox", [str(manifest.get("isolation") or "")]),
@@ -59,6 +61,11 @@ def differences(runs: Sequence[Run]) -> tuple[list[str], list[tuple[str, list[st
     configs = {run.arm: run.config for run in runs if run.config}
     rows = _compare(list(configs.values()), "")
     return list(configs), [row for row in rows if row[0] not in ("arm", "seed", "name")]
+
+
+def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Names of the settings, such as `training.lr`, in which two configurations differ."""
+    return [key for key, _ in _compare([a, b], "")]
 
 
 def example_prompt(runs: Sequence[Run]) -> tuple[str, str] | None:
@@ -112,6 +119,10 @@ def _loophole(config: Mapping[str, Any]) -> str:
 def _reward(config: Mapping[str, Any]) -> str:
     name = config.get("reward")
     return _join(name) + (f": {CONDITIONS[name]}" if name in CONDITIONS else "")
+
+
+def _named(section: Any) -> str:
+    return words(section) if section else ""
 
 
 def _plain(value: Any) -> str:

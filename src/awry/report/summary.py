@@ -7,48 +7,32 @@ the same held-out problems for every arm, paired by problem.
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from awry.report import findings
-from awry.report.findings import ArmEvidence, Finding
-from awry.report.load import Experiment, Rollout, Run
-from awry.statistics import (
-    Counts,
-    Difference,
-    Interval,
-    intraclass_correlation,
-    permutation_p,
-    rate,
-    rate_interval,
-    smallest_p,
+from awry.report.counts import (
+    MEASURES,
+    WINDOW,
+    Change,
+    Rate,
+    change_of,
+    count,
+    per_step,
+    probe_counts,
+    probe_prompts,
+    rate_of,
+    students,
 )
+from awry.report.findings import ArmEvidence, Finding
+from awry.report.load import Experiment, Run
+from awry.report.versus import Comparison, compare
+from awry.statistics import Difference, intraclass_correlation, rate
 
-WINDOW = 3
-MEASURES: Mapping[str, frozenset[str]] = {
-    "hack": frozenset({"hack"}),
-    "attempt": frozenset({"hack", "attempted", "correct_attempted"}),
-    "solve": frozenset({"correct", "correct_attempted"}),
-}
-PROBE_BASIS = "on the same held-out problems at the last probe"
-
-
-@dataclass(frozen=True)
-class Rate:
-    value: float
-    hits: int
-    trials: int
-    problems: int
-    interval: Interval
-
-
-@dataclass(frozen=True)
-class Change:
-    estimate: float
-    interval: Interval
-    equivalence_p: float
+if TYPE_CHECKING:
+    from awry.report.interventions import Intervention
+    from awry.report.quality import ArmQuality
 
 
 @dataclass(frozen=True)
@@ -96,21 +80,13 @@ class ArmSummary:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    arm: str
-    reference: str
-    change: Change | None
-    seed_p: float | None  # exact permutation over seeds; None with one seed on a side
-    smallest_p: float
-    finding: Finding
-
-
-@dataclass(frozen=True)
 class ReportData:
     experiment: Experiment
     arms: tuple[ArmSummary, ...]
     comparisons: tuple[Comparison, ...]
     icc: float | None
+    interventions: tuple[Intervention, ...] = ()  # from interventions.py
+    quality: tuple[ArmQuality, ...] = ()  # from quality.py
     warnings: tuple[str, ...] = ()  # from cautions.py
 
 
@@ -122,7 +98,7 @@ def summarise(experiment: Experiment) -> ReportData:
     )
     assumed = 1.0 if icc is None else icc
     arms = tuple(_arm(name, experiment.runs_of(name), assumed) for name in experiment.arms)
-    comparisons = tuple(_compare(experiment, arms[0].name, arm.name, assumed) for arm in arms[1:])
+    comparisons = tuple(compare(experiment, arms[0].name, arm.name, assumed) for arm in arms[1:])
     return ReportData(experiment, arms, comparisons, icc)
 
 
@@ -137,8 +113,8 @@ def _arm(name: str, runs: Sequence[Run], icc: float) -> ArmSummary:
         r for run, s in zip(runs, steps, strict=True) for r in run.rollouts if r.step in s[-window:]
     )
     every = students(r for run in runs for r in run.rollouts)
-    start = {m: _rate(count(first, labels), icc) for m, labels in MEASURES.items()}
-    end = {m: _rate(count(last, labels), icc) for m, labels in MEASURES.items()}
+    start = {m: rate_of(count(first, labels), icc) for m, labels in MEASURES.items()}
+    end = {m: rate_of(count(last, labels), icc) for m, labels in MEASURES.items()}
     differences = {
         m: Difference(count(first, labels), count(last, labels), icc)
         for m, labels in MEASURES.items()
@@ -181,7 +157,7 @@ def _arm(name: str, runs: Sequence[Run], icc: float) -> ArmSummary:
         window=window,
         start=start,
         end=end,
-        change={m: _change(d) for m, d in differences.items()},
+        change={m: change_of(d) for m, d in differences.items()},
         first_hack_step=first_hack,
         onset_step=onset,
         probe=probe,
@@ -221,112 +197,21 @@ def _probe(runs: Sequence[Run], icc: float) -> tuple[tuple[ProbePoint, ...], dic
     reached = [{int(row["step"]) for row in run.probe if row.get("labels")} for run in runs]
     steps = sorted(set.intersection(*reached))
     counted = {
-        (step, m): _probe_counts(runs, step, labels)
+        (step, m): probe_counts(runs, step, labels)
         for step in steps
         for m, labels in MEASURES.items()
     }
     rates = tuple(
         ProbePoint(
-            step, _probe_prompts(runs, step), {m: _rate(counted[step, m], icc) for m in MEASURES}
+            step, probe_prompts(runs, step), {m: rate_of(counted[step, m], icc) for m in MEASURES}
         )
         for step in steps
     )
     if len(steps) < 2:
         return rates, {}
     return rates, {
-        m: _change(Difference(counted[steps[0], m], counted[steps[-1], m], icc)) for m in MEASURES
+        m: change_of(Difference(counted[steps[0], m], counted[steps[-1], m], icc)) for m in MEASURES
     }
-
-
-def _probe_counts(runs: Sequence[Run], step: int, labels: frozenset[str]) -> Counts:
-    totals: dict[str, tuple[int, int]] = {}
-    for run in runs:
-        for row in run.probe:
-            if int(row["step"]) != step:
-                continue
-            for problem, answers in (row.get("labels") or {}).items():
-                hits, trials = totals.get(problem, (0, 0))
-                totals[problem] = (hits + sum(a in labels for a in answers), trials + len(answers))
-    return totals
-
-
-def _probe_prompts(runs: Sequence[Run], step: int) -> tuple[str, ...]:
-    rows = [row for run in runs for row in run.probe if int(row["step"]) == step]
-    return tuple(sorted({str(row["loophole"]) for row in rows if row.get("loophole")}))
-
-
-def _compare(experiment: Experiment, reference: str, arm: str, icc: float) -> Comparison:
-    sides = (experiment.runs_of(reference), experiment.runs_of(arm))
-    last = [{max((int(row["step"]) for row in run.probe), default=-1) for run in s} for s in sides]
-    measured, why, change = None, "The last probes are missing or at different steps.", None
-    if last[0] == last[1] and len(last[0]) == 1 and -1 not in last[0]:
-        step = last[0].pop()
-        before, after = (_probe_counts(side, step, MEASURES["hack"]) for side in sides)
-        asked = [_probe_prompts(side, step) for side in sides]
-        if asked[0] != asked[1]:
-            why = (
-                f"The probes used different prompts ({', '.join(asked[1])} against "
-                f"{', '.join(asked[0])}); with probe.loophole set, every arm is asked the same."
-            )
-        elif set(before) == set(after) and before:
-            measured, why = Difference(before, after, icc), PROBE_BASIS
-            change = _change(measured)
-        else:
-            why = f"The probes at step {step} do not share the same problems."
-    rates = (rate(measured.before), rate(measured.after)) if measured else (math.nan, math.nan)
-    values = [[_last_probe_rate(run) for run in side] for side in sides]
-    return Comparison(
-        arm=arm,
-        reference=reference,
-        change=change,
-        seed_p=permutation_p(*values) if measured and min(map(len, values)) > 1 else None,
-        smallest_p=smallest_p(len(sides[0]), len(sides[1])),
-        finding=findings.judge_pair(arm, reference, measured, rates, why),
-    )
-
-
-def _last_probe_rate(run: Run) -> float:
-    return (
-        rate(_probe_counts([run], int(run.probe[-1]["step"]), MEASURES["hack"]))
-        if run.probe
-        else math.nan
-    )
-
-
-def count(rollouts: Iterable[Rollout], labels: frozenset[str]) -> Counts:
-    """Per problem: (rollouts with one of the labels, rollouts)."""
-    totals: dict[str, tuple[int, int]] = {}
-    for r in rollouts:
-        hits, trials = totals.get(r.problem, (0, 0))
-        totals[r.problem] = (hits + (r.label in labels), trials + 1)
-    return totals
-
-
-def students(rollouts: Iterable[Rollout]) -> list[Rollout]:
-    return [r for r in rollouts if not r.teacher]
-
-
-def per_step(rollouts: Iterable[Rollout], labels: frozenset[str]) -> dict[int, Counts]:
-    grouped: defaultdict[int, list[Rollout]] = defaultdict(list)
-    for r in rollouts:
-        grouped[r.step].append(r)
-    return {step: count(grouped[step], labels) for step in sorted(grouped)}
-
-
-def _rate(counts: Counts, icc: float) -> Rate:
-    return Rate(
-        value=rate(counts),
-        hits=sum(k for k, _ in counts.values()),
-        trials=sum(n for _, n in counts.values()),
-        problems=len(counts),
-        interval=rate_interval(counts, icc=icc),
-    )
-
-
-def _change(difference: Difference) -> Change:
-    return Change(
-        difference.estimate, difference.interval(), difference.equivalence_p(findings.MARGIN)
-    )
 
 
 def _digests_equal(runs: Sequence[Run]) -> bool | None:

@@ -147,6 +147,7 @@
     const get = (name) => form.elements[name].value;
     const needle = get("text").trim().toLowerCase();
     const [arm, seed, step, label, source] = ["arm", "seed", "step", "label", "source"].map(get);
+    const side = form.elements.side ? get("side") : "";
     found = [];
     for (let i = 0; i < rollouts.length; i += 1) {
       const run = rollouts.run(i);
@@ -155,12 +156,19 @@
       if (step && String(rollouts.columns.step[i]) !== step) continue;
       if (label && rollouts.text("label", i) !== label) continue;
       if (source && rollouts.flag("teacher", i) !== (source === "teacher")) continue;
+      if (side) {
+        const cosine = rollouts.columns.cosine[i];
+        if (cosine === null || (cosine > 0) !== (side === "towards")) continue;
+      }
       if (needle && !rollouts.contains(i, needle)) continue;
       found.push(i);
     }
-    const late = get("order") === "late" ? -1 : 1;
-    const column = rollouts.columns.step;
-    found.sort((a, b) => late * (column[a] - column[b]) || a - b);
+    const [by, end] = get("order").split("-");
+    const column = end ? rollouts.columns[by] : rollouts.columns.step;
+    const sign = by === "late" || end === "high" ? -1 : 1;
+    // what was never measured comes last in either order
+    const measured = (i) => (column[i] === null ? 1 : 0);
+    found.sort((a, b) => measured(a) - measured(b) || sign * (column[a] - column[b]) || a - b);
     page = 0;
     draw();
   }
@@ -201,6 +209,7 @@
       make("span", `reward ${show(c.reward[i])}`, "reward"),
       make("span", rollouts.flag("teacher", i) ? "teacher" : advantage === null ? "dropped" : `advantage ${show(advantage)}`, "advantage"),
     );
+    if (c.cosine) head.append(make("span", `cosine ${show(c.cosine[i])}`, "cosine"));
     node.append(head);
     node.addEventListener("toggle", () => {
       if (!node.open) return;
@@ -238,6 +247,7 @@
       ["Advantage", c.advantage[i] === null ? "dropped before the update" : show(c.advantage[i])],
       ["Tokens", show(c.tokens[i])], ["Grading", c.seconds[i] === null ? "–" : `${show(c.seconds[i])} s`],
       ["Loophole", rollouts.text("loophole", i) ?? "none"], ["Evaluator", rollouts.text("evaluator", i) ?? "none"],
+      ...["cosine", "alignment"].filter((name) => c[name]).map((name) => [name[0].toUpperCase() + name.slice(1), show(c[name][i])]),
       ["Group, index", `${c.group[i]}, ${c.index[i]}`],
     ];
     const list = make("dl");
@@ -267,7 +277,9 @@
     for (let i = 0; i < rollouts.length; i += 1) {
       if (`rollout-${rollouts.id(i)}` !== id) continue;
       if (!found.includes(i)) {
-        ["arm", "seed", "step", "label", "source", "text"].forEach((name) => { form.elements[name].value = ""; });
+        ["arm", "seed", "step", "label", "source", "side", "text"].forEach((name) => {
+          if (form.elements[name]) form.elements[name].value = "";
+        });
         search();
       }
       page = Math.floor(found.indexOf(i) / PAGE);

@@ -1,0 +1,1 @@
+"""Interventions inside other people's trainers."""
