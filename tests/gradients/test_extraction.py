@@ -202,10 +202,9 @@ def test_verification_against_single_backwards(made: Any) -> None:
         both = [energy(g, direction) for g in (*hack, *honest)]
         assert row["energy_in"] == pytest.approx(sum(both) / 6, abs=1e-4)
     votes = [
-        float(v[k] @ (h[m] - c[m])) > 0
+        float(main.principal(m) @ (h[m] - c[m])) > 0
         for h, c in zip(hack, honest, strict=True)
-        for m, v in main.axes.items()
-        for k in range(len(v))
+        for m in main.axes
     ]
     assert document["sign_agreement"] == pytest.approx(sum(votes) / len(votes))
     draws = []
