@@ -198,8 +198,11 @@ def attach_lora(
         name: known[name] if name in known else layer.get_base_layer().weight.detach().float()
         for name, layer in layers.items()
     }
-    adapter.basis_digest = lora_basis_digest(wrapped, master)
-    for layer in layers.values():
+    for name, layer in layers.items():
+        layer.awry_weight_digest = weight_digest(master[name])
+    adapter.basis_digest = basis_of(wrapped)[1]
+    for name, layer in layers.items():
+        _check_plain(name, layer)
         adopt(layer)
     if adapter.merged:
         adapter._master = {
@@ -323,19 +326,20 @@ def adopt(layer: Any) -> None:
 
 
 def _check_plain(name: str, layer: Any) -> None:
-    """Raises UserError for a LoRA layer that computes more than our forward does."""
+    """Raises UserError for a LoRA layer that computes something else than our forward does."""
     found = {
         "lora_dropout": getattr(layer.lora_dropout[NAME], "p", 0) > 0,
         "use_dora or another variant": NAME in layer.lora_variant,
         "lora_bias": layer.lora_B[NAME].bias is not None,
         "several adapters active": list(layer.active_adapters) != [NAME],
+        "a base that is not nn.Linear": not isinstance(layer.get_base_layer(), nn.Linear),
     }
     if any(found.values()):
         raise UserError(
-            "per-sample gradients need plain LoRA",
+            "our LoRA forward, which can record per-sample gradients, is that of plain LoRA",
             field="model.adapter",
             value=f"{name} has {', '.join(what for what, there in found.items() if there)}",
-            fix="train LoRA without dropout, variants and bias, or with per_sample=False",
+            fix="train LoRA on nn.Linear without dropout, variants and bias, or per_sample=False",
         )
 
 
@@ -354,15 +358,13 @@ def basis_of(model: nn.Module) -> tuple[str, str]:
     """(adapter kind, basis digest) of a model that somebody else put an adapter on."""
     if singular.layers_of(model):
         return "singular_values", singular.basis_digest(model, NAME)
-    weights = {n: layer.get_base_layer().weight.detach() for n, layer in lora_layers(model).items()}
-    return "lora", lora_basis_digest(model, weights)
-
-
-def lora_basis_digest(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
-    """sha256 over adapted modules, their base weights, the scale, and A as it is now: LoRA's
-    coordinates mean something else for every draw of A, and drift as it is trained."""
     total = hashlib.sha256()
     for name, layer in sorted(lora_layers(model).items()):
+        # LoRA's coordinates mean something else for every draw of A, and drift as it is trained
         a = weight_digest(layer.lora_A[NAME].weight)
-        total.update(f"{name} {layer.scaling[NAME]} {a} {weight_digest(weights[name])}\n".encode())
-    return total.hexdigest()
+        known = getattr(
+            layer, "awry_weight_digest", None
+        )  # of fp32 weights the base was rounded from
+        base = known or weight_digest(layer.get_base_layer().weight)
+        total.update(f"{name} {layer.scaling[NAME]} {a} {base}\n".encode())
+    return "lora", total.hexdigest()
