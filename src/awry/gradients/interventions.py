@@ -116,11 +116,8 @@ class Projection(Intervention):
             before.append(_cosine(g, axis))
             after.append(_cosine(left, axis))
             gone2 = float(gone.square().sum())
-            removed, total, fired = (
-                removed + gone2,
-                total + float(g.square().sum()),
-                fired + (gone2 > 0),
-            )
+            removed, total = removed + gone2, total + float(g.square().sum())
+            fired += gone2 > 0
             _write(coordinates[name], left, "grad")
         if total > 0:
             self._metrics |= {
