@@ -9,7 +9,14 @@ import torch
 from peft import PeftModel
 
 from awry.errors import UserError
-from awry.gradients.adapters import Adapter, attach_full, attach_lora, lora_layers
+from awry.gradients.adapters import (
+    Adapter,
+    attach_full,
+    attach_lora,
+    basis_of,
+    coordinates,
+    lora_layers,
+)
 from awry.models import load_policy
 
 IDS = torch.arange(3, 43).view(2, 20)
@@ -45,6 +52,20 @@ def test_bf16_gradients_are_close_to_fp32_ones() -> None:
     a = torch.cat([fast[n].flatten() for n in slow])
     b = torch.cat([slow[n].flatten() for n in slow])
     assert float((a - b).norm() / b.norm()) < 0.03
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_autocast_gives_gradients_near_the_exact_ones(merged: bool) -> None:
+    """As in a trainer that keeps fp32 weights and computes in bf16."""
+    exact = gradients(moved("float32", merged))
+    adapter = moved("float32", merged)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = adapter.policy.model(IDS).logits
+    logits.float().log_softmax(-1)[..., 7].sum().backward()
+    found = torch.cat([p.grad.flatten() for p in adapter.parameters.values() if p.grad is not None])
+    expected = torch.cat([exact[name].flatten() for name in adapter.parameters])
+    assert found.dtype == torch.float32
+    assert float((found - expected).norm() / expected.norm()) < 0.03
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -120,3 +141,41 @@ def test_full_training_keeps_a_frozen_reference() -> None:
         next(iter(adapter.parameters.values())).add_(0.1)
         with adapter.reference() as base:
             assert torch.equal(base(IDS).logits, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_lora_coordinates_are_known_by_base_and_draw(dtype: str) -> None:
+    """The digest that binds a direction: the same for the same seed, from inside and outside."""
+    digests = {}
+    for name, seed, alpha in (
+        ("one", 1, 8.0),
+        ("again", 1, 8.0),
+        ("two", 2, 8.0),
+        ("scale", 1, 4.0),
+    ):
+        policy = load_policy("tiny-random", dtype, keep_master=True)
+        adapter = attach_lora(policy, r=4, alpha=alpha, seed=seed)
+        assert adapter.peft is not None
+        assert basis_of(adapter.peft) == ("lora", adapter.basis_digest)
+        digests[name] = adapter.basis_digest
+    assert digests.pop("again") == digests["one"]
+    assert len(set(digests.values())) == 3
+    fewer = attach_lora(
+        load_policy("tiny-random", dtype), r=4, alpha=8, seed=1, targets=("q_proj",)
+    )
+    assert fewer.basis_digest not in digests.values()
+
+
+def test_coordinates_list_what_is_trained() -> None:
+    adapter = attach_lora(load_policy("tiny-random", "float32"), r=4, alpha=8)
+    assert len(adapter.modules) == 14
+    name, parameters = next(iter(adapter.modules.items()))
+    assert name == "model.layers.0.self_attn.q_proj"
+    assert [p.shape for p in parameters] == [(4, 48), (48, 4)]
+    listed = {id(p) for ps in adapter.modules.values() for p in ps}
+    assert listed == {id(p) for p in adapter.parameters.values()}
+    full = attach_full(load_policy("tiny-random", "float32"), keep_reference=False)
+    assert not full.modules
+    assert full.basis_digest is None
+    with pytest.raises(UserError, match="no LoRA or singular-value adapter"):
+        coordinates(full.policy.model)
