@@ -17,12 +17,13 @@ from test_loop import lines
 
 from awry.errors import UserError
 from awry.experiments.spec import RunConfig
-from awry.gradients.directions import load_direction, save_direction
+from awry.gradients.directions import load_direction, overlap, save_direction
 from awry.gradients.interventions import Projection, Surgeon
+from awry.progress import Silent
 from awry.tasks.pairs import load_pairs
 from awry.training.loop import open_policy, train
 from awry.training.rollouts import Collector, Rollout
-from awry.training.surgery import records_cosines, surgery_metrics
+from awry.training.surgery import open_surgeon, records_cosines, surgery_metrics
 
 ALWAYS = {
     "grad_norm_projected",
@@ -326,6 +327,28 @@ def test_a_fixed_and_a_refreshed_arm_part_ways(pairs: str, stage: Path, tmp_path
         found[name] = lines(tmp_path / name, "metrics.jsonl")
     same = [a["grad_norm_projected"] == b["grad_norm_projected"] for a, b in zip(*found.values())]  # noqa: B905
     assert same == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["singular_values", "lora"])
+def test_a_refresh_sees_the_weights_as_they_are(kind: str, pairs: str, tmp_path: Path) -> None:
+    """It comes between the optimizer's step and the rebuilding of merged weights."""
+    run = directed(pairs, kind, intervention={"refresh_every": 1})
+    _, adapter, _ = open_policy(run)
+    surgeon = open_surgeon(run, adapter, tmp_path, Silent())
+    projection = surgeon.intervention
+    assert isinstance(projection, Projection)
+    assert projection.refresh is not None
+    start = projection.direction
+    same = projection.refresh()
+    assert all(torch.equal(v, same.axes[name]) for name, v in start.axes.items())
+    with torch.no_grad():
+        for parameter in adapter.parameters.values():
+            parameter.add_(0.1)
+    found = projection.refresh()
+    adapter.refresh()
+    expected = projection.refresh()
+    assert all(torch.equal(v, found.axes[name]) for name, v in expected.axes.items())
+    assert overlap(start, found) < 0.999
 
 
 # ---- what does not fit ------------------------------------------------------------------------------
