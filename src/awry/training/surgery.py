@@ -67,7 +67,8 @@ def _projection(
         at=chosen.at,
         overshoot=chosen.overshoot,
         preserve_norm=chosen.preserve_norm,
-        top_k=chosen.top_k,
+        # a placebo from fewer pairs may have fewer axes than are asked for
+        top_k=None if chosen.top_k is None else min(chosen.top_k, direction.top_k),
         refresh=_refresh(config, adapter, meter) if chosen.refresh_every else None,
         refresh_every=chosen.refresh_every,
     )
@@ -108,7 +109,8 @@ def _extract(config: RunConfig, adapter: Adapter, folder: Path, progress: Progre
     assert config.direction is not None
     pairs = load_pairs(config.direction.pairs)
     options = Options.of(config.direction)
-    extract_to(adapter, pairs, load_benign_pairs(), options, folder, progress=progress)
+    seed = config.seed if adapter.kind == "lora" else 0  # as the direction stage has it
+    extract_to(adapter, pairs, load_benign_pairs(), options, folder, seed=seed, progress=progress)
 
 
 def records_cosines(config: RunConfig, step: int) -> bool:
