@@ -18,10 +18,8 @@ from awry.gradients.adapters import Adapter, attach_full
 from awry.gradients.directions import auroc, load_direction, overlap, random_direction
 from awry.gradients.extraction import (
     DRAWS,
-    TOKENS,
     Extractor,
     Options,
-    batches,
     encode,
     extract_to,
     pair_differences,
@@ -103,12 +101,6 @@ def test_both_sides_end_with_the_end_token_and_share_the_prompt() -> None:
     assert hack[-1] == honest[-1] == policy.tokenizer.eos_token_id
     assert policy.decode(list(hack)) == PAIRS[0].hack
     assert policy.decode(list(honest)) == PAIRS[0].honest
-
-
-def test_batches_are_cut_where_they_would_be_too_long() -> None:
-    sizes = [400, 500, 200, TOKENS + 50, 10, TOKENS - 10, 1]
-    assert batches(sizes) == [[0, 1], [2], [3], [4, 5], [6]]
-    assert batches([]) == []
 
 
 # ---- the stage --------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import torch
 from awry.generation.engine import Engine, Request, Sampling
 from awry.gradients.adapters import attach_lora
 from awry.models import load_policy
-from awry.training.grpo import TOKENS, micro_batches
-from awry.training.logprobs import packed_logprobs
+from awry.training.grpo import micro_batches
+from awry.training.logprobs import TOKENS, batches, packed_logprobs
 from awry.training.rollouts import Rollout
 
 
@@ -55,3 +55,9 @@ def test_micro_batches_keep_groups_whole_and_bounded() -> None:
     assert sorted(id(r) for b in batches for rows in b for r in rows) == sorted(map(id, rollouts))
     for batch in batches[:2]:
         assert sum(100 + sum(len(r.ids) for r in rows) for rows in batch) <= TOKENS
+
+
+def test_batches_are_cut_where_they_would_be_too_long() -> None:
+    sizes = [400, 500, 200, TOKENS + 50, 10, TOKENS - 10, 1]
+    assert batches(sizes) == [[0, 1], [2], [3], [4, 5], [6]]
+    assert batches([]) == []

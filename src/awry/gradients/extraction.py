@@ -35,12 +35,11 @@ from awry.gradients.per_sample import Components, Gradients, Recorder, alignment
 from awry.models import Policy
 from awry.progress import Progress, Silent
 from awry.tasks.pairs import Pair, load_benign_pairs, load_pairs, pairs_digest
-from awry.training.logprobs import packed_logprobs
+from awry.training.logprobs import batches, packed_logprobs
 
 if TYPE_CHECKING:
     from awry.experiments.spec import DirectionConfig, RunConfig
 
-TOKENS = 1024  # of one backward
 DRAWS = 20  # random directions that the extracted one is compared with
 
 Completion = tuple[tuple[int, ...], tuple[int, ...]]  # token ids of prompt and completion
@@ -102,19 +101,6 @@ def completion_components(
     return sink
 
 
-def batches(sizes: Sequence[int]) -> list[list[int]]:
-    """Indices in order, cut where `TOKENS` would be exceeded."""
-    found: list[list[int]] = []
-    room = 0
-    for i, size in enumerate(sizes):
-        if not found or size > room:
-            found.append([])
-            room = TOKENS
-        found[-1].append(i)
-        room -= size
-    return found
-
-
 def _backward(
     adapter: Adapter,
     groups: list[tuple[tuple[int, ...], list[tuple[int, ...]]]],
@@ -158,16 +144,13 @@ class Extractor:
         self.digest = pairs_digest(pairs)
         self.benign_digest = pairs_digest(benign)
 
-    def make(
-        self, kind: str, *, seed: int = 0, told: Callable[[int], None] = lambda done: None
-    ) -> Direction:
-        """A direction of this kind from the policy as it is now. A random one is drawn in the shape
-        of the extracted one, which is not computed again for it: see `random_direction`."""
-        if kind == "benign":
-            differences = pair_differences(self.adapter, self.benign, told=told)
-            return self._from(differences, "benign", seed)
-        differences = pair_differences(self.adapter, self.pairs["extraction"], told=told)
-        return self._from(differences, kind, seed)
+    def make(self, kind: str, *, seed: int = 0) -> Direction:
+        """An extracted, shuffled or benign direction from the policy as it is now. (Random ones need
+        no pairs: `random_direction`.)"""
+        if kind == "random":
+            raise ValueError("a random direction is drawn, not extracted")
+        pairs = self.benign if kind == "benign" else self.pairs["extraction"]
+        return self._from(pair_differences(self.adapter, pairs), kind, seed)
 
     def all(
         self, *, seed: int = 0, told: Callable[[int], None] = lambda done: None

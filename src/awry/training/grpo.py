@@ -21,15 +21,12 @@ from awry.gradients.adapters import Adapter
 from awry.gradients.interventions import Surgeon
 from awry.gradients.per_sample import Components, Recorder, alignment, module_cosines
 from awry.training.guards import finite
-from awry.training.logprobs import packed_logprobs
+from awry.training.logprobs import batches, packed_logprobs
 from awry.training.objective import k3, reduce_loss, token_loss
 from awry.training.rollouts import Rollout
 
 if TYPE_CHECKING:
     from awry.experiments.spec import TrainingConfig
-
-
-TOKENS = 1024  # of a micro-batch: enough for full-speed products, about 3 GB of activations
 
 
 @dataclass
@@ -179,21 +176,14 @@ def _with_cosines(
 
 
 def micro_batches(rollouts: Sequence[Rollout], *, shared: bool = True) -> list[list[list[Rollout]]]:
-    """Groups, each with its rollouts of one kind, together up to `TOKENS` tokens. Not shared: every
+    """Groups, each with its rollouts of one kind, cut as `batches` does. Not shared: every
     rollout is a group of its own, with its own copy of the prompt."""
     groups: dict[tuple[int, int], list[Rollout]] = {}
     for r in rollouts:
         groups.setdefault((r.group, -1 if shared else r.index), []).append(r)
-    batches: list[list[list[Rollout]]] = []
-    room = 0
-    for _, rows in sorted(groups.items()):
-        size = len(rows[0].prompt_ids) + sum(len(r.ids) for r in rows)
-        if not batches or size > room:
-            batches.append([])
-            room = TOKENS
-        batches[-1].append(rows)
-        room -= size
-    return batches
+    ordered = [rows for _, rows in sorted(groups.items())]
+    sizes = [len(rows[0].prompt_ids) + sum(len(r.ids) for r in rows) for rows in ordered]
+    return [[ordered[i] for i in chosen] for chosen in batches(sizes)]
 
 
 def _backward(

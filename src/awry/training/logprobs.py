@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from awry.generation import attention
 
+TOKENS = 1024  # of one backward: enough for full-speed products, about 3 GB of activations
 CHUNK = 256  # rows of one product with the head
 CACHED = 32  # rows whose fp32 logits stay in cache while they are worked on
 
@@ -59,6 +60,19 @@ class _LinearLogProb(torch.autograd.Function):
 def linear_logprobs(h: Tensor, w: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """h [N, d], W [V, d], targets [N] -> log-probabilities [N], fp32, nats."""
     return _LinearLogProb.apply(h, w, targets, temperature)  # pyright: ignore[reportReturnType]
+
+
+def batches(sizes: Sequence[int]) -> list[list[int]]:
+    """Indices in order, cut where `TOKENS` would be exceeded."""
+    found: list[list[int]] = []
+    room = 0
+    for i, size in enumerate(sizes):
+        if not found or size > room:
+            found.append([])
+            room = TOKENS
+        found[-1].append(i)
+        room -= size
+    return found
 
 
 def packed_logprobs(
