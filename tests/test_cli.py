@@ -37,7 +37,9 @@ COMMANDS = [
     ("extract",),
     ("verify-direction",),
     *[("models", name) for name in ("list", "fetch", "show")],
-    *[("problems", name) for name in ("list", "show", "validate", "measure")],
+    *[("problems", name) for name in ("list", "show", "validate", "measure", "import")],
+    ("curate",),
+    ("sandbox", "doctor"),
 ]
 
 
@@ -190,7 +192,7 @@ def test_preflight_tells_on_stderr_and_sums_up_on_stdout(tmp_path) -> None:
     done = awry("preflight", file, "--out", tmp_path / "runs")
     assert done.returncode == 2
     assert "preflight fail: graders: p: its wrong solution passes" in done.stderr
-    assert done.stdout == "preflight: 10 pass, 1 warn, 1 fail\n"
+    assert done.stdout == "preflight: 11 pass, 1 warn, 1 fail\n"
     done = awry("run", file, "--out", tmp_path / "runs")
     assert done.returncode == 2
     assert "error: preflight: graders: p: its wrong solution passes" in done.stderr

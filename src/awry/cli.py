@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from awry import __version__
+from awry.curate_command import EPILOG, curate_command
 from awry.errors import UserError
 from awry.output import Json, print_result, print_table
-from awry.subcommands import models_app, problems_app
+from awry.problem_commands import problems_app
+from awry.sandbox_commands import sandbox_app
+from awry.subcommands import models_app
 
 if TYPE_CHECKING:
     from awry.experiments.spec import Experiment
@@ -32,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(problems_app, name="problems")
+app.add_typer(sandbox_app, name="sandbox")
 
 File = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Where results are kept.")]
@@ -208,6 +212,9 @@ def sample_command(
         for row in rows
     ]
     print_result(as_json, rows, texts)
+
+
+app.command("curate", epilog=EPILOG)(curate_command)
 
 
 @app.command("extract", epilog="Example: awry extract --adapter singular_values --out mine")

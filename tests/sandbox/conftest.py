@@ -7,9 +7,9 @@ import pytest
 from awry.sandbox.python import Limits, PythonSandbox
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["namespaces", "no-namespaces"])
+@pytest.fixture(scope="session", params=["auto", "landlock"])
 def sandbox(request: pytest.FixtureRequest) -> Iterator[PythonSandbox]:
     """Both what a system with namespaces gets and what one without them gets."""
     limits = Limits(wall_s=2.0, cpu_s=1.0, memory_mb=256)
-    with PythonSandbox(workers=2, limits=limits, namespaces=request.param) as opened:
+    with PythonSandbox(workers=2, limits=limits, isolation=request.param) as opened:
         yield opened

@@ -19,8 +19,8 @@ from awry.sandbox.python import (
     PythonSandbox,
     Returned,
     SandboxError,
-    decode,
 )
+from awry.sandbox.values import decode
 
 
 def value_of(sandbox: PythonSandbox, expression: str, source: str = "") -> object:

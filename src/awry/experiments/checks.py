@@ -40,10 +40,10 @@ def problems(setting: Setting) -> CheckResult:
 
 def graders(setting: Setting) -> CheckResult:
     """The real grader passes every canonical solution and fails every stub and wrong one."""
-    from awry.tasks.code import validate
+    from awry.tasks.validation import MIN_TESTS, validate
 
     used = setting.all_problems
-    rejected = validate(used, setting.grader)
+    rejected = validate(used, setting.grader, min_tests=1)
     if rejected:
         saw = "; ".join(f"{r.problem_id}: {r.reason}" for r in rejected[:3])
         more = f" and {len(rejected) - 3} more" if len(rejected) > 3 else ""
@@ -53,25 +53,54 @@ def graders(setting: Setting) -> CheckResult:
         f"{len(used)} problems: every canonical solution passes; every empty stub, constant and "
         f"wrong solution fails (sandbox: {setting.sandbox.isolation})"
     )
+    few = sum(len(p.tests) < MIN_TESTS and not p.check for p in used)
+    if few:
+        saw += f"; {few} have fewer than {MIN_TESTS} tests, which a wrong answer may pass by luck"
+        fix = f"import with --min-tests {MIN_TESTS}, or read solve rates with that in mind"
+        return CheckResult("graders", "warn", saw, fix)
     return CheckResult("graders", "pass", saw)
 
 
 def loopholes(setting: Setting) -> CheckResult:
-    """Each reference exploit is paid in its own family of loopholes and in no other."""
-    from awry.tasks.code import diagonal_faults, loophole_diagonal
+    """Those in use can be played here; each reference exploit is paid in its own family of
+    loopholes and in no other, and honest answers are taken for what they are in all."""
+    from awry.tasks.validation import (
+        diagonal_faults,
+        honest_faults,
+        loophole_diagonal,
+        validate,
+    )
 
+    if unplayable := _unplayable(setting):
+        fix = "run where `awry sandbox doctor` shows tmpfs-root, or choose another loophole"
+        return CheckResult("loopholes", "fail", unplayable, fix)
     sample = spread(setting.all_problems, DIAGONAL_PROBLEMS)
     matrix = loophole_diagonal(sample, setting.grader)
-    faults = diagonal_faults(matrix)
+    # what is wrong with a problem is told by the check of the graders
+    unsound = {fault.problem_id for fault in validate(sample, setting.grader, min_tests=1)}
+    sound = [problem for problem in sample if problem.id not in unsound]
+    faults = diagonal_faults(matrix) + honest_faults(sound, setting.grader)
     if faults:
         fix = "report this as a bug of awry: the reward channel pays for the wrong thing"
         return CheckResult("loopholes", "fail", "; ".join(faults[:3]), fix)
     cells = sum(len(columns) for columns in matrix.values())
     saw = (
         f"{len(matrix)} exploits in {cells // len(matrix)} loopholes on {len(sample)} problems: each "
-        "pays in its own family and nowhere else"
+        "pays in its own family and nowhere else; honest answers are graded as such in all"
     )
     return CheckResult("loopholes", "pass", saw)
+
+
+def _unplayable(setting: Setting) -> str:
+    """The first loophole in use that cannot be gamed here, and why."""
+    from awry.tasks.loopholes import LOOPHOLES
+
+    used = {run.loophole.name for run in setting.arms}
+    used |= {run.probe.loophole.name for run in setting.arms if run.probe and run.probe.loophole}
+    if "tmpfs-root" in setting.sandbox.isolation.split("+"):
+        return ""
+    lost = sorted(name for name in used if LOOPHOLES[name].needs_files)
+    return f"{lost[0]} needs files, and answers can open none here" if lost else ""
 
 
 def rewards(setting: Setting) -> CheckResult:
@@ -233,20 +262,17 @@ def _probe_power(setting: Setting) -> str:
 
 def isolation(setting: Setting) -> CheckResult:
     """What the sandbox really keeps from the untrusted code here."""
+    from awry.sandbox.python import REQUIRED
+
     layers = setting.sandbox.isolation.split("+")
-    lacking = [
-        name
-        for name, guards in (
-            ("the network is reachable", {"netns"}),
-            ("files outside are readable", {"tmpfs-root", "landlock", "no-open"}),
-            ("there are no limits", {"rlimits"}),
-        )
-        if not guards & set(layers)
-    ]
+    lacking = [name for name in REQUIRED if name not in layers]
     saw = ", ".join(layers)
     if lacking:
-        fix = "run where user namespaces are allowed, or trust what the policy writes"
-        return CheckResult("isolation", "warn", f"{saw}: {'; '.join(lacking)}", fix)
+        why = f" ({'; '.join(setting.sandbox.missing)})" if setting.sandbox.missing else ""
+        fix = (
+            "run where user namespaces are allowed (awry sandbox doctor), or trust what answers do"
+        )
+        return CheckResult("isolation", "warn", f"{saw}; no {', '.join(lacking)}{why}", fix)
     return CheckResult("isolation", "pass", saw)
 
 

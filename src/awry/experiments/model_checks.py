@@ -155,7 +155,30 @@ def _sampled(setting: Setting, run: RunConfig) -> tuple[int, int, int, int]:
     )
 
 
+def curation(setting: Setting) -> CheckResult:
+    """Curated problems were curated with the policy that is to train on them."""
+    from awry.models import model_digest
+    from awry.tasks import curated
+
+    seen: list[str] = []
+    strangers: list[str] = []
+    for run in setting.arms:
+        found = curated.record(run.problems.source)
+        if found is None:
+            continue
+        policy, own = found["settings"]["policy"], model_digest(run.model.path)
+        by = f"{found['model']} ({policy['weights'][:12]}) under {found['settings']['loophole']}"
+        seen.append(f"arm {run.arm}: problems curated with {by}")
+        if policy["weights"] != own or policy["adapter"]:
+            strangers.append(f"{seen[-1]}, to be trained on by {run.model.path} ({own[:12]})")
+    if strangers:
+        fix = "its rates say little of this policy: curate again with awry curate --model ..."
+        return CheckResult("curation", "warn", "; ".join(strangers), fix)
+    return CheckResult("curation", "pass", "; ".join(seen) or "no arm has curated problems")
+
+
 MODEL_CHECKS = (
+    Check("curation", curation, volatile=True),
     Check("template", template),
     Check("adapter", adapter),
     Check("competence", competence),

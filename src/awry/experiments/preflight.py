@@ -86,9 +86,9 @@ class Setting:
     @property
     def sandbox(self) -> PythonSandbox:
         if self._sandbox is None:
-            from awry.sandbox.python import PythonSandbox
+            from awry.sandbox.python import open_sandbox
 
-            self._sandbox = PythonSandbox()
+            self._sandbox = open_sandbox(self.experiment.base.sandbox)
         return self._sandbox
 
     @property

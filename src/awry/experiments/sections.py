@@ -220,6 +220,24 @@ class TrainingConfig(Section):
     guards: GuardsConfig = Field(default=GuardsConfig(), description="When a run stops by itself.")
 
 
+class SandboxConfig(Section):
+    """Where answers are run, and how long each may run."""
+
+    isolation: Literal["auto", "require"] = Field(
+        default="auto",
+        description="`auto`: the strongest this machine gives, with a warning where something is "
+        "missing; `require`: refuse to run on less than namespaces, a private root and a "
+        "system-call filter (`awry sandbox doctor`).",
+    )
+    wall_s: Annotated[Number, Field(gt=0)] = Field(default=3.0, description="Seconds per program.")
+    cpu_s: Annotated[Number, Field(gt=0)] = Field(
+        default=1.0, description="Processor seconds per program, rounded up to whole ones."
+    )
+    memory_mb: Annotated[Count, Field(ge=64)] = Field(
+        default=512, description="Address space per program, in MiB."
+    )
+
+
 class ProbeConfig(Section):
     """Held-out measurement, the same for every arm."""
 
@@ -320,4 +338,7 @@ class Sections(Section):
     )
     probe: ProbeConfig | None = Field(
         default=ProbeConfig(), description="Held-out measurement; null for none."
+    )
+    sandbox: SandboxConfig = Field(
+        default=SandboxConfig(), description="Where answers are run, and their limits."
     )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import signal
 import stat
 import struct
 from typing import Any
+
+from awry.sandbox.seccomp import child_filter, server_filter
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
@@ -22,63 +25,138 @@ PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 CAPABILITY_VERSION_3 = 0x20080522
 SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_RESTRICT_SELF = 444, 446
 
+LEVELS = ("namespaces", "landlock", "rlimits")
 
-def isolate(base: str, namespaces: bool) -> tuple[dict[str, Any], list[str]]:
-    """Take away what can be taken away. Returns the state children need, and the layers in force.
 
-    The layers are tried from strongest to weakest and reported; none of them is assumed.
+def isolate(base: str, level: str) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Take away what can be taken away, from the strongest layer to the weakest.
+
+    level: "namespaces" tries everything; "landlock" leaves the namespaces out, "rlimits" Landlock
+    and the system-call filter too. Returns the state children need, the layers in force, and why
+    the others are not.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.geteuid() == 0
-    # A user of this fork server's own, so that answers of two workers cannot signal each other.
-    own_uid = 0x70000000 + os.getpid() % 0x0FFFFFFF
-    uid, gid = os.geteuid(), os.getegid()
+    # Users of this fork server's own, so that the answers of two workers cannot signal each other.
+    own_uid = 0x70000000 + os.getpid() % 0x07FFFFFF
     state: dict[str, Any] = {"libc": libc, "base": base, "init": False, "private_root": False}
+    # Looked up once: the first use in every child would copy more pages than the call is worth.
+    libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    state["prctl"], state["capset"] = libc.prctl, libc.capset
+    state["fork"] = ctypes.PyDLL(None).fork
+    state["no_capabilities"] = (
+        ctypes.create_string_buffer(struct.pack("Ii", CAPABILITY_VERSION_3, 0)),
+        ctypes.create_string_buffer(24),
+    )
     layers: list[str] = []
-    spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-    if namespaces and libc.unshare(spaces | (0 if root else CLONE_NEWUSER)) == 0:
-        if not root:
-            for name, text in (
-                ("setgroups", "deny"),
-                ("uid_map", f"65534 {uid} 1"),
-                ("gid_map", f"65534 {gid} 1"),
-            ):
-                with open(f"/proc/self/{name}", "w") as file:
-                    file.write(text)
-            layers.append("userns")
-        inner = os.fork()
-        if inner:
-            os.closerange(3, 4096)
-            _, status = os.waitpid(inner, 0)
-            with contextlib.suppress(OSError):
-                os.rmdir(base)
-            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-        libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
-        state["init"] = True
-        layers += ["pidns", "netns", "ipcns"]
-        options = ctypes.c_char_p(b"size=64m,nr_inodes=512,mode=0711")
-        flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-        if (
-            libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0
-            and libc.mount(b"tmpfs", base.encode(), b"tmpfs", flags, options) == 0
-        ):
-            os.chroot(base)
-            os.chdir("/")
-            state["private_root"] = True
-            layers.append("tmpfs-root")
+    missing: list[str] = []
+    if level == "namespaces":
+        entered, refused = _enter_namespaces(libc, root)
+        if refused:
+            missing.append(f"namespaces: {refused}")
+        else:
+            root = "userns" not in entered
+            layers += entered
+            _become_init(libc, base)
+            state["init"] = True
+            refused = _private_root(libc, base)
+            state["private_root"] = not refused
+            layers += [] if refused else ["tmpfs-root"]
+            missing += [f"private root: {refused}"] if refused else []
     state["uid"] = _usable_uid(own_uid) if root else 0
+    # 65534 is all that some containers map: two processes of one answer then share it.
+    state["checker_uid"] = own_uid + 0x08000000 if state["uid"] == own_uid else state["uid"]
     if state["uid"]:
         layers.append("setuid")
     state["ruleset"] = -1
     if not state["private_root"]:
         layers.append("no-open")
-        state["ruleset"] = _landlock(libc)
-        if state["ruleset"] >= 0:
-            layers.append("landlock")
-    layers.append("rlimits")
+        if level != "rlimits":
+            state["ruleset"] = _landlock(libc)
+            if state["ruleset"] >= 0:
+                layers.append("landlock")
+            else:
+                missing.append(f"landlock: {os.strerror(ctypes.get_errno())}")
     state["box"] = "/box" if state["private_root"] else os.path.join(base, "box")
     _make_box(state)
-    return state, layers
+    state["filter"] = None
+    if level != "rlimits":
+        refused = _filter_calls(libc, state)
+        layers += [] if refused else ["seccomp"]
+        missing += [f"seccomp: {refused}"] if refused else []
+    layers.append("rlimits")
+    # Threads are told from processes by the filter; without it a process left over dies only with
+    # its namespace.
+    state["threads"] = state["init"] or state["filter"] is not None
+    state["tasks"] = 0 if state["uid"] or state["init"] else _tasks_of(os.geteuid())
+    return state, layers, missing
+
+
+def _enter_namespaces(libc: ctypes.CDLL, root: bool) -> tuple[list[str], str]:
+    """As root, or through a user namespace. Returns the layers gained, or why there are none."""
+    uid, gid = os.geteuid(), os.getegid()
+    spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+    gained = ["pidns", "netns", "ipcns"]
+    if root and libc.unshare(spaces) == 0:
+        return gained, ""
+    if libc.unshare(spaces | CLONE_NEWUSER):
+        return [], os.strerror(ctypes.get_errno())
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"65534 {uid} 1"),
+        ("gid_map", f"65534 {gid} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    return ["userns", *gained], ""
+
+
+def _become_init(libc: ctypes.CDLL, base: str) -> None:
+    """Go on as process 1 of the new PID namespace; this process only waits for it."""
+    inner = os.fork()
+    if inner:
+        os.closerange(3, 4096)
+        _, status = os.waitpid(inner, 0)
+        with contextlib.suppress(OSError):
+            os.rmdir(base)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _private_root(libc: ctypes.CDLL, base: str) -> str:
+    """An empty file system in memory becomes the root. Returns why not, or nothing."""
+    options = ctypes.c_char_p(b"size=64m,nr_inodes=512,mode=0711")
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) or libc.mount(
+        b"tmpfs", base.encode(), b"tmpfs", flags, options
+    ):
+        return os.strerror(ctypes.get_errno())
+    os.chroot(base)
+    os.chdir("/")
+    return ""
+
+
+def _filter_calls(libc: ctypes.CDLL, state: dict[str, Any]) -> str:
+    """Limit this process, and prepare what children take on. Returns why not, or nothing."""
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    allowed = server_filter()
+    if allowed is None:
+        return f"no table of system calls for {os.uname().machine}"
+    if not allowed.install():
+        return os.strerror(ctypes.get_errno())
+    state["filter"] = child_filter(contained=state["private_root"])
+    return ""
+
+
+def _tasks_of(uid: int) -> int:
+    """Processes and threads of a user now: RLIMIT_NPROC counts all of them."""
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == uid:
+                    count += len(os.listdir(f"/proc/{name}/task"))
+    return count
 
 
 def _landlock(libc: ctypes.CDLL) -> int:
@@ -106,38 +184,53 @@ def _usable_uid(own: int) -> int:
     return own if os.waitpid(pid, 0)[1] == 0 else 65534
 
 
-def confine(limits: dict[str, Any], channel: int, state: dict[str, Any]) -> None:
+def confine(
+    limits: dict[str, Any], descriptors: list[int], state: dict[str, Any], uid: int
+) -> None:
+    """Take away everything else, in the child. `descriptors` become 3, 4, ...; others close."""
     os.setsid()
-    libc, zero = state["libc"], ctypes.c_ulong(0)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero)
-    if state["ruleset"] >= 0 and libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, state["ruleset"], 0):
+    prctl = state["prctl"]
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if state["ruleset"] >= 0 and state["libc"].syscall(
+        SYS_LANDLOCK_RESTRICT_SELF, state["ruleset"], 0
+    ):
         raise OSError(ctypes.get_errno(), "landlock")
-    os.dup2(channel, 3)
-    os.closerange(4, 4096)
+    place_descriptors(descriptors)
     os.chdir(state["box"])
     megabyte = 1 << 20
     memory = int(limits["memory_mb"] * megabyte)
     cpu = max(1, int(-(-limits["cpu_s"] // 1)))
-    processes = int(limits["processes"])
+    tasks = int(limits["processes"]) + state["tasks"] if state["threads"] else 0
     for name, soft, hard in (
         (resource.RLIMIT_CPU, cpu, cpu + 1),
         (resource.RLIMIT_AS, memory, memory),
         (resource.RLIMIT_FSIZE, int(limits["file_mb"] * megabyte), None),
         (resource.RLIMIT_CORE, 0, None),
-        (resource.RLIMIT_NPROC, processes, None),
+        (resource.RLIMIT_NPROC, tasks, None),
         (resource.RLIMIT_MSGQUEUE, 0, None),
         # Without a private root an answer could read the problems' own files: then nothing opens.
         (resource.RLIMIT_NOFILE, 64 if state["private_root"] else 0, None),
     ):
         resource.setrlimit(name, (soft, soft if hard is None else hard))
-    if state["uid"]:
+    if uid:
         os.setgroups([])
-        os.setresgid(state["uid"], state["uid"], state["uid"])
-        os.setresuid(state["uid"], state["uid"], state["uid"])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     # A user namespace hands out capabilities inside itself: give them up. No-op otherwise.
-    header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
-    libc.capset(ctypes.create_string_buffer(header), ctypes.create_string_buffer(24))
-    libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+    state["capset"](*state["no_capabilities"])
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if state["filter"] is not None and not state["filter"].install():
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def place_descriptors(descriptors: list[int]) -> None:
+    """Make `descriptors` 3, 4, ... and close everything above."""
+    beyond = 3 + len(descriptors)
+    # by way of numbers that none of them has
+    moved = [fcntl.fcntl(number, fcntl.F_DUPFD, max(beyond, 32)) for number in descriptors]
+    for place, number in enumerate(moved, 3):
+        os.dup2(number, place)
+    os.closerange(beyond, 4096)
 
 
 def clean(state: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """The fork server: a small interpreter that forks one limited child per untrusted program.
 
-Started by `python.py` in a bare interpreter (standard library only, no site-packages).
-It speaks over one inherited socket. A request: 8 bytes of length, 16 of nonce, then JSON; a reply:
-8 bytes of length, then one JSON line followed by the raw bytes the child wrote to its private pipe.
+Started by `python.py` in a bare interpreter (standard library, and numpy or sortedcontainers where an answer
+names them).
+It speaks over one inherited socket. A request: 8 bytes of length, 8 of the length of a checker's
+part, 16 of nonce, then both parts as JSON; a reply: 8 bytes of length, then one JSON line followed
+by the raw bytes that the child, and then the checker, wrote to their private pipes.
 
 Every child is a copy of this process, so nothing about one program may stay in it: requests are
-read by the child itself, and what children report passes through memory that forks do not copy.
-Expected values never come here at all; the parent compares (docs/design/sandbox.md).
+read by the children themselves, and reports pass through memory that forks do not copy. Expected
+values never come here at all, or go to the checker alone (docs/design/sandbox.md).
 """
 
 from __future__ import annotations
@@ -17,17 +19,17 @@ import importlib
 import json
 import mmap
 import os
-import random
 import select
 import signal
 import socket
 import struct
 import sys
 import time
-import types
 from typing import Any
 
-from awry.sandbox.confinement import clean, confine, isolate
+from awry.sandbox.child import UNCONFINED, Job, answer_child, checker_child, receive
+from awry.sandbox.confinement import clean, isolate
+from awry.sandbox.values import know_numpy
 
 # What answers may import. All of it is loaded before the file system goes away.
 PRELOADED = """
@@ -40,229 +42,149 @@ timeit token tokenize traceback types typing unicodedata unittest uuid warnings
 weakref zlib
 """
 
-# Bound before any untrusted code runs, so that a patched builtin does not break the report.
-_type, _len, _str, _repr, _format = type, len, str, repr, format
-_dict_items, _exec, _eval, _compile = dict.items, exec, eval, compile
-_callable, _getattr, _write, _BaseException = callable, getattr, os.write, BaseException
-_exit = os._exit
-_dumps = json.JSONEncoder(check_circular=False).encode
 
-MAX_NODES, MAX_KEYS, MAX_DEPTH = 200_000, 5_000, 60
+# Loaded by a server of their own when an answer names one of them: every fork of it is dearer.
+EXTRAS = ("numpy", "sortedcontainers", "asyncio", "concurrent.futures", "concurrent.futures.thread")
+
+_NO_PIPE = (-1, -1)
 
 
-# ---- values ------------------------------------------------------------------------------------
-class _TooLarge(Exception):
-    pass
+class _Report:
+    """What one child writes to its pipe, kept in memory that later children do not inherit."""
+
+    def __init__(self, reader: int, memory: mmap.mmap) -> None:
+        self.reader, self.memory, self.count = reader, memoryview(memory), 0
+
+    def follow(self, deadline: float, marks: dict[bytes, str]) -> str:
+        """Read until a mark ends the report, else "died" at its end, "overflow" or "timeout"."""
+        poller = select.poll()
+        poller.register(self.reader, select.POLLIN | select.POLLHUP)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poller.poll(left * 1000):
+                return "timeout"
+            got = os.readv(self.reader, [self.memory[self.count :]])
+            self.count += got
+            if not got:
+                return "died"
+            if self.count == len(self.memory):
+                return "overflow"
+            for mark, word in marks.items():
+                if self.memory[max(0, self.count - len(mark)) : self.count] == mark:
+                    return word
+
+    @property
+    def content(self) -> memoryview:
+        return self.memory[: self.count]
 
 
-def encode(value: Any, budget: list[int], depth: int = 0) -> Any:
-    """A JSON tree that names every exact type. Anything else becomes ["?", type name].
-
-    The walk goes by `type(x) is T`, so no method of a subclass is ever called.
-    """
-    kind = _type(value)
-    budget[0] -= 1
-    if budget[0] < 0 or depth > MAX_DEPTH:
-        raise _TooLarge
-    if value is None or kind is bool or kind is float:
-        return value
-    if kind is int:
-        return value if -(10**15) < value < 10**15 else ["i", _format(value, "x")]
-    if kind is str:
-        budget[0] -= _len(value) // 64
-        return value
-    if kind is list or kind is tuple:
-        tag = "l" if kind is list else "t"
-        return [tag, *[encode(item, budget, depth + 1) for item in value]]
-    if kind is set or kind is frozenset:
-        if _len(value) > MAX_KEYS:
-            raise _TooLarge
-        return ["s", *[encode(item, budget, depth + 1) for item in value]]
-    if kind in _MAPPINGS:
-        if _len(value) > MAX_KEYS:
-            raise _TooLarge
-        pairs = _dict_items(value)
-        return [
-            "d",
-            *[[encode(k, budget, depth + 1), encode(v, budget, depth + 1)] for k, v in pairs],
-        ]
-    if kind is bytes:
-        return ["b", value.hex()]
-    if kind is complex:
-        return ["c", value.real, value.imag]
-    if kind in _ITERABLES:
-        return ["g", *[encode(item, budget, depth + 1) for item in value]]
-    return ["?", _str(_getattr(kind, "__name__", "object"))[:80]]
-
-
-def _exact_types() -> tuple[tuple[type, ...], tuple[type, ...]]:
-    from collections import Counter, OrderedDict, defaultdict, deque
-
-    mappings = (dict, Counter, OrderedDict, defaultdict)
-    generator = (item for item in ())
-    empty: dict[int, int] = {}
-    iterables = (
-        *(range, map, filter, zip, enumerate, reversed, deque, type(generator)),
-        *(type(empty.keys()), type(empty.values()), type(empty.items())),
-        *(type(iter([])), type(iter(())), type(iter(set())), type(iter(empty)), type(reversed([]))),
-    )
-    return mappings, iterables
-
-
-_MAPPINGS, _ITERABLES = _exact_types()
-
-
-# ---- the child ---------------------------------------------------------------------------------
-def _describe(error: BaseException) -> str:
-    with contextlib.suppress(_BaseException):
-        return f"{_type(error).__name__}: {_str(error)}"[:300]
-    return "an exception without a readable message"
-
-
-def execute(request: dict[str, Any], nonce: str, channel: int) -> None:
-    """Load the program, evaluate its calls, call its evaluator; report each on `channel`."""
-
-    def say(*message: Any) -> None:
-        data = ("\n" + _dumps([nonce, *message]) + "\n").encode()
-        while data:
-            data = data[_write(channel, data) :]
-
-    try:
-        program = _compile(request["source"], "<answer>", "exec", dont_inherit=True)
-    except _BaseException as error:
-        return say("uncompilable", _describe(error))
-    say("compiled")
-    module = types.ModuleType("answer")  # registered: dataclasses look their module up
-    sys.modules["answer"] = module
-    namespace = module.__dict__
-    try:
-        _exec(_compile(request["setup"], "<setup>", "exec", dont_inherit=True), namespace)
-        _exec(program, namespace)
-        override = request["override"]
-        if override:
-            _exec(_compile(override, "<override>", "exec", dont_inherit=True), namespace)
-    except _BaseException as error:
-        return say("unloadable", _describe(error))
-    say("loaded")
-    for index, call in enumerate(request["calls"]):
-        try:
-            value = _eval(_compile(call, "<call>", "eval", dont_inherit=True), namespace)
-            say("value", index, encode(value, [MAX_NODES]))
-        except _TooLarge:
-            say("unreadable", index, "value too large or too deep")
-        except _BaseException as error:
-            say("raised", index, _describe(error))
-    name = request["evaluator"]
-    if name is not None:
-        function: Any = namespace.get(name)
-        try:
-            if not _callable(function):
-                solution: Any = namespace.get("Solution")
-                if not _callable(solution) or not hasattr(solution, name):
-                    return say("evaluator", "missing", "")
-                function = _getattr(solution(), name)
-            function()
-            say("evaluator", "returned", "")
-        except _BaseException as error:
-            say("evaluator", "raised", _describe(error))
-
-
-# ---- the server --------------------------------------------------------------------------------
-def run_one(
-    link: socket.socket, size: int, nonce: str, limits: dict[str, Any], state: dict[str, Any]
-) -> None:
-    """Fork, watch, kill, reply. The child reads its own request of `size` bytes from `link`."""
+def run_one(job: Job, state: dict[str, Any]) -> None:
+    """Fork, watch, kill, reply."""
     begun = time.monotonic()
-    end_mark = ("\n" + _dumps([nonce, "done"]) + "\n").encode()
+    deadline = begun + job.limits["wall_s"]
     reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            request = json.loads(_receive(link, size) or b"")
-            confine(limits, writer, state)
-            random.seed(0)
-        except BaseException:
-            _exit(125)
-        try:
-            execute(request, nonce, 3)
-            _write(3, end_mark)
-        finally:
-            _exit(0)
+    checked = bool(job.check_size)
+    requests, replies = (os.pipe(), os.pipe()) if checked else (_NO_PIPE, _NO_PIPE)
+    pids = [state["fork"]()]
+    if pids[0] == 0:
+        answer_child(job, state, [writer, *([requests[0], replies[1]] if checked else [])])
     os.close(writer)
-    deadline = begun + limits["wall_s"]
-    report = memoryview(state["buffer"])
-    count = 0
-    status = "died"
-    poller = select.poll()
-    poller.register(reader, select.POLLIN | select.POLLHUP)
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poller.poll(left * 1000):
-            status = "timeout"
-            break
-        got = os.readv(reader, [report[count:]])
-        count += got
-        if not got:
-            break
-        if count == len(report):
-            status = "overflow"
-            break
-        if report[max(0, count - len(end_mark)) : count] == end_mark:
-            status = "finished"
-            break
+    report, verdict = _Report(reader, state["reports"][0]), _Report(-1, state["reports"][1])
+    status = report.follow(deadline, {job.mark("done"): "finished", job.mark("serving"): "serving"})
+    if checked and status == "serving":
+        verdict.reader, writer = os.pipe()
+        pids.append(state["fork"]())
+        if pids[1] == 0:
+            checker_child(job, state, [writer, requests[1], replies[0]])
+        os.close(writer)
+        # its own ends too: a side whose other side ends must notice
+        for end in (*requests, *replies):
+            os.close(end)
+        ended = verdict.follow(deadline, {})
+        status = "finished" if ended == "died" else ended
+        os.close(verdict.reader)
+    elif checked:
+        for end in (*requests, *replies):
+            os.close(end)
+        _discard(job.link, job.check_size, state["reports"][1])
     os.close(reader)
-    wait_status = _kill_tree(pid, state)
-    if count == 0 and os.waitstatus_to_exitcode(wait_status) == 125:
-        sys.exit("a child could not be confined")  # no reply: a failure of the sandbox
-    header = {"status": status, "seconds": time.monotonic() - begun, "exit": wait_status}
+    wait_statuses = _kill_trees(pids, state)
+    for pid_report, wait_status in zip((report, verdict), wait_statuses, strict=False):
+        if not pid_report.count and os.waitstatus_to_exitcode(wait_status) == UNCONFINED:
+            sys.exit("a child could not be confined")  # no reply: a failure of the sandbox
+    header = {
+        "status": status,
+        "seconds": time.monotonic() - begun,
+        "exit": wait_statuses[0],
+        "verdict": verdict.count,
+    }
     head = json.dumps(header).encode() + b"\n"
-    link.sendall(struct.pack("!Q", len(head) + count) + head)
-    link.sendall(report[:count])
+    job.link.sendall(struct.pack("!Q", len(head) + report.count + verdict.count) + head)
+    job.link.sendall(report.content)
+    job.link.sendall(verdict.content)
 
 
-def _kill_tree(pid: int, state: dict[str, Any]) -> int:
-    """Kill the child and whatever it left behind; reap all. Returns the child's wait status."""
+def _discard(link: socket.socket, count: int, memory: mmap.mmap) -> None:
+    """Pass over a checker's part without a copy in memory that later children would inherit."""
+    while count:
+        got = link.recv_into(memory, min(count, len(memory)))
+        if not got:
+            return
+        count -= got
+
+
+def _kill_trees(pids: list[int], state: dict[str, Any]) -> list[int]:
+    """Kill the children and whatever they left; reap all. Returns the children's wait statuses."""
     if state["init"]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)  # we are process 1 of this PID namespace
     else:
-        for kill in (os.kill, os.killpg):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
+        for pid in pids:
+            for kill in (os.kill, os.killpg):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    kill(pid, signal.SIGKILL)
+    statuses = [os.waitpid(pid, 0)[1] for pid in pids]
     with contextlib.suppress(ChildProcessError):
         while state["init"]:
             os.waitpid(-1, 0)
-    return status
+    return statuses
 
 
-def _receive(link: socket.socket, count: int) -> bytes | None:
-    data = bytearray()
-    while len(data) < count:
-        chunk = link.recv(count - len(data))
-        if not chunk:
-            return None
-        data += chunk
-    return bytes(data)
+def _import_extras(folders: list[str]) -> None:
+    sys.path += folders
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio can do without; every fork pays
+    for name in EXTRAS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if "numpy" in sys.modules:
+        know_numpy(sys.modules["numpy"])
 
 
 def serve(descriptor: int, options: str) -> None:
     """Say which layers are in force, then run requests until the parent hangs up."""
+    # Process 1 of a PID namespace is deaf to signals from inside, but not to those it handles.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     link, settings = socket.socket(fileno=descriptor), json.loads(options)
     for name in PRELOADED.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    if settings["extras"]:
+        _import_extras(settings["extras"])
     sys.path.clear()
     sys.argv.clear()
     os.environ.clear()
-    state, layers = isolate(settings["base"], settings["namespaces"])
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {settings["core"]})
+    state, layers, missing = isolate(settings["base"], settings["level"])
     gc.collect()
     gc.freeze()
-    hello = json.dumps({"layers": layers}).encode()
+    hello = json.dumps({"layers": layers, "missing": missing}).encode()
     link.sendall(struct.pack("!Q", len(hello)) + hello)
-    state["buffer"] = mmap.mmap(-1, settings["limits"]["output_bytes"])
-    state["buffer"].madvise(mmap.MADV_DONTFORK)
-    while (head := _receive(link, 24)) is not None:
-        (size,) = struct.unpack("!Q", head[:8])
-        run_one(link, size, head[8:].decode(), settings["limits"], state)
+    limits = settings["limits"]
+    state["reports"] = [mmap.mmap(-1, size) for size in (limits["output_bytes"], 1 << 16)]
+    for memory in state["reports"]:
+        memory.madvise(mmap.MADV_DONTFORK)
+    while (head := receive(link, 32)) is not None:
+        size, check_size = struct.unpack("!QQ", head[:16])
+        run_one(Job(link, size, check_size, head[16:].decode(), limits), state)
         clean(state)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from awry.sandbox import python as sandbox
+from awry.sandbox.values import refuse_collisions
 
 # Pristine: applied in this process, on values rebuilt from exact built-in types.
 _WRAPPING: tuple[Callable[..., Any], ...] = (
@@ -48,6 +49,8 @@ class Case:
             for wrapper in self.wrappers:
                 if isinstance(value, sandbox.Iterable):
                     value = list(value.items)
+                if wrapper.name in ("set", "dict") and isinstance(value, list | tuple):
+                    refuse_collisions([_key_of(item, wrapper.name) for item in value])
                 value = WRAPPERS[wrapper.name](value, *wrapper.extra)
             if same(value, self.expected):
                 return ""
@@ -56,15 +59,19 @@ class Case:
         return f"{self.call} gave {_short(value)}, expected {_short(self.expected)}"
 
 
+def _key_of(item: Any, wrapper: str) -> Any:
+    return item[0] if wrapper == "dict" else item
+
+
 def _short(value: object) -> str:
     try:
         text = repr(value)
-    except ValueError:  # an integer too long to print
-        text = "a very long number"
+    except (ValueError, RecursionError):  # an integer too long to print, or too deep a value
+        text = "a value too long or too deep to print"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def parse_test(source: str) -> Case:
     """ValueError with a reason if `source` is not one `assert CALL == LITERAL`."""
     try:
@@ -98,10 +105,36 @@ def _literal(node: ast.expr) -> Any:
             return float(text)
         case ast.Call(func=ast.Name(id="frozenset"), args=[inner], keywords=[]):
             return frozenset(_literal(inner))
+        case ast.Name(id="inf"):
+            return math.inf
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
+            return -math.inf
+        case ast.Call(func=ast.Name(id="list_node" | "tree_node" as name), args=[inner]):
+            return _nodes(name, _literal(inner))
     try:
         return ast.literal_eval(node)
     except ValueError as error:
         raise ValueError(f"not a literal: {ast.unparse(node)}") from error
+
+
+def _nodes(builder: str, values: Any) -> sandbox.Nodes | None:
+    """What LeetCode's own `list_node` and `tree_node` would build, as the sandbox reports it."""
+    if not isinstance(values, list):
+        raise ValueError(f"{builder} takes a list")
+    if builder == "list_node":
+        return sandbox.Nodes("ListNode", tuple(values)) if values else None
+    # Level by level; an absent child has no children of its own in the list.
+    if not values or values[0] is None:
+        return None
+    items, place, parents = [values[0]], 1, 1
+    while parents:
+        level = [values[i] if i < len(values) else None for i in range(place, place + 2 * parents)]
+        place += 2 * parents
+        items += level
+        parents = sum(value is not None for value in level)
+    while items[-1] is None:
+        items.pop()
+    return sandbox.Nodes("TreeNode", tuple(items))
 
 
 def same(value: Any, expected: Any) -> bool:
@@ -128,6 +161,12 @@ def same(value: Any, expected: Any) -> bool:
             type(value) is type(expected)
             and len(value) == len(expected)
             and all(same(v, e) for v, e in zip(value, expected, strict=True))
+        )
+    if isinstance(expected, sandbox.Nodes):
+        return (
+            isinstance(value, sandbox.Nodes)
+            and value.kind == expected.kind
+            and same(value.items, expected.items)
         )
     if isinstance(expected, set | frozenset):
         return isinstance(value, set | frozenset) and _keys(value) == _keys(expected)

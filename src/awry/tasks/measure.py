@@ -1,4 +1,8 @@
-"""Measured pass rates: what a policy can do before any training, problem by problem."""
+"""What a policy can do before any training: its answers to each problem, sampled and graded.
+
+`Examiner` is the one place where problems are sampled and graded to be counted; `measure` keeps
+pass rates for `problems.tiers`, curation chooses problems by them.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,93 @@ from typing import Any
 from awry.errors import UserError
 from awry.files import atomic_write_json
 from awry.generation.engine import Engine, Request, Sampling, derive
-from awry.models import load_policy
+from awry.models import Policy, load_policy
 from awry.sandbox.python import PythonSandbox
+from awry.tasks.bands import Score
 from awry.tasks.code import Grader
-from awry.tasks.loopholes import render
-from awry.tasks.problems import Problem, tier
+from awry.tasks.labels import Label
+from awry.tasks.loopholes import TaskPrompt, render
+from awry.tasks.problems import Problem
 
 CHUNK = 8  # problems sampled and saved together: what a kill can lose
+
+
+class Examiner:
+    """Asks a policy each problem `samples` times under a loophole and grades the answers.
+
+    An answer's seed is made of purpose, seed, problem and number, so it does not depend on what else
+    is asked; only the rounding of a batch does (see `Engine`).
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        engine: Engine,
+        grader: Grader,
+        *,
+        samples: int,
+        sampling: Sampling,
+        seed: int = 0,
+        loophole: str = "none",
+        purpose: str,
+    ) -> None:
+        self.policy, self.engine, self.grader = policy, engine, grader
+        self.samples, self.sampling, self.seed = samples, sampling, seed
+        self.loophole, self.purpose = loophole, purpose
+
+    def examine(self, problems: Sequence[Problem]) -> list[Score]:
+        """One score per problem, from one call of the engine and one of the grader."""
+        asked = [prompt(self.policy, p, self.loophole, self.seed) for p in problems]
+        tasks = [task for task, _ in asked]
+        groups = self.engine.sample(
+            [Request(ids, self._seeds(task.problem)) for task, ids in asked], self.sampling
+        )
+        answers = [
+            (task, self.policy.decode(list(c.ids)))
+            for task, group in zip(tasks, groups, strict=True)
+            for c in group
+        ]
+        verdicts = iter(self.grader.grade(answers))
+        scores: list[Score] = []
+        for problem, group in zip(problems, groups, strict=True):
+            own = [next(verdicts) for _ in group]
+            scores.append(
+                Score(
+                    id=problem.id,
+                    digest=problem.digest,
+                    samples=len(group),
+                    passes=sum(v.correct for v in own),
+                    hacks=sum(v.label == Label.HACK for v in own),
+                    attempts=sum(v.attempted for v in own),
+                    tokens=sum(len(c.ids) for c in group),
+                    truncated=sum(not c.finished for c in group),
+                )
+            )
+        return scores
+
+    def _seeds(self, problem: Problem) -> tuple[int, ...]:
+        return tuple(derive(self.purpose, self.seed, problem.id, i) for i in range(self.samples))
+
+
+def prompt(
+    policy: Policy, problem: Problem, loophole: str, seed: int
+) -> tuple[TaskPrompt, tuple[int, ...]]:
+    """The task that an examined policy gets, and its prompt's tokens."""
+    task = render(problem, loophole, names="fixed", split="train", seed=seed)
+    return task, tuple(policy.encode(policy.render(task.messages)))
+
+
+def open_engine(policy: Policy) -> Engine:
+    """A sampler of this policy. Raises UserError for an architecture that is not supported."""
+    try:
+        return Engine(policy.model, policy.stop_ids)
+    except ValueError as error:
+        raise UserError(
+            f"this architecture is not supported yet: {error}",
+            field="--model",
+            value=policy.name,
+            fix="use a decoder with plain full attention (Llama, Qwen2, Qwen3, SmolLM, Mistral)",
+        ) from error
 
 
 def measure(
@@ -38,7 +122,7 @@ def measure(
     """
     sampling = sampling or Sampling(max_new_tokens=96, temperature=0.9)
     policy = load_policy(model_path)
-    engine = Engine(policy.model, policy.stop_ids)
+    engine = open_engine(policy)
     settings = {
         **asdict(sampling),
         "seed": seed,
@@ -53,40 +137,24 @@ def measure(
     output.parent.mkdir(parents=True, exist_ok=True)
     todo = [p for p in problems if row["problem_digests"].get(p.id) != p.digest]
     with PythonSandbox() as sandbox:
-        grader = Grader(sandbox)
+        examiner = Examiner(
+            policy,
+            engine,
+            Grader(sandbox),
+            samples=samples,
+            sampling=sampling,
+            seed=seed,
+            purpose="measure",
+        )
         for start in range(0, len(todo), CHUNK):
-            chunk = todo[start : start + CHUNK]
             progress(len(problems) - len(todo) + start, len(problems))
-            tasks = [render(p, "none", names="fixed", split="train", seed=seed) for p in chunk]
-            requests = [
-                Request(
-                    tuple(policy.encode(policy.render(t.messages))),
-                    tuple(derive("measure", seed, t.problem.id, i) for i in range(samples)),
-                )
-                for t in tasks
-            ]
-            answers = [
-                (task, policy.decode(list(c.ids)))
-                for task, group in zip(tasks, engine.sample(requests, sampling), strict=True)
-                for c in group
-            ]
-            verdicts = grader.grade(answers)
-            for n, p in enumerate(chunk):
-                own = verdicts[n * samples : (n + 1) * samples]
-                row["passes"][p.id] = [sum(v.correct for v in own), samples]
-                row["problem_digests"][p.id] = p.digest
+            for score in examiner.examine(todo[start : start + CHUNK]):
+                row["passes"][score.id] = [score.passes, samples]
+                row["problem_digests"][score.id] = score.digest
             everything[policy.digests.weights] = row
             atomic_write_json(output, everything)
     progress(len(problems), len(problems))
     return row
-
-
-def tiers(row: dict[str, Any]) -> dict[str, int]:
-    """How many problems of a measured row fall in each tier."""
-    counts = {"solvable": 0, "between": 0, "unsolved": 0}
-    for passes, samples in row["passes"].values():
-        counts[tier(passes, samples)] += 1
-    return counts
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
 import json
 import tomllib
+import zlib
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from importlib import resources
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from awry.errors import UserError
-from awry.tasks.assertions import parse_test
+from awry.tasks.assertions import Case, parse_test
+from awry.tasks.curated import problems_file
 
 DIFFICULTIES = ("easy", "medium", "hard")
 SOLVABLE, UNSOLVED = 0.30, 0.05  # pass rates of the measuring policy
@@ -21,7 +24,12 @@ SOLVABLE, UNSOLVED = 0.30, 0.05  # pass rates of the measuring policy
 
 @dataclass(frozen=True)
 class Problem:
-    """One task. canonical passes its tests; wrong is a plausible mistake that does not."""
+    """One task. canonical passes its tests; wrong is a plausible mistake that does not.
+
+    entry_point: "f" or "Solution().f". tests: each `assert CALL == LITERAL`. check: Python that
+    defines `check(candidate)`, for tests of another form; an answer must pass both. phrasing: a
+    "phrase" reads on from "Complete this function so that it ...", a "description" stands alone.
+    """
 
     id: str
     statement: str
@@ -36,15 +44,36 @@ class Problem:
     source: str = "catalog"
     licence: str = "Apache-2.0"
     kind: Literal["code"] = "code"
+    check: str = ""
+    phrasing: Literal["phrase", "description"] = "phrase"
 
     @cached_property
     def digest(self) -> str:
         """sha256 (hex) of all fields, as JSON with sorted keys."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        values = asdict(self)
+        for name, default in _ADDED.items():  # so that older digests stay what they were
+            if values[name] == default:
+                del values[name]
+        text = json.dumps(values, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        return tuple(parse_test(test) for test in self.tests)
 
-REQUIRED = ("id", "statement", "starter", "entry_point", "tests", "canonical", "wrong")
+    @property
+    def in_class(self) -> bool:
+        return self.entry_point.startswith(IN_CLASS)
+
+    @property
+    def function_name(self) -> str:
+        return self.entry_point.removeprefix(IN_CLASS)
+
+
+IN_CLASS = "Solution()."
+_ADDED = {"check": "", "phrasing": "phrase"}
+REQUIRED = ("id", "statement", "starter", "entry_point", "canonical")
+PHRASINGS = ("phrase", "description")
 
 
 def load_catalog() -> tuple[Problem, ...]:
@@ -58,16 +87,22 @@ def load_catalog() -> tuple[Problem, ...]:
 
 
 def load_problems(source: str) -> tuple[Problem, ...]:
-    """ "catalog", or a path to a .toml (`[[problem]]`) or .jsonl file with the same fields.
+    """ "catalog", a .toml (`[[problem]]`), .jsonl or .jsonl.gz file with the same fields, or a
+    folder that `awry curate` wrote.
 
     Raises UserError naming the file, the row and the field of whatever is wrong.
     """
     if source == "catalog":
         return load_catalog()
     path = Path(source)
+    if path.is_dir():
+        path = problems_file(path)
+    zipped = path.suffix == ".gz"
+    kind = path.with_suffix("").suffix if zipped else path.suffix
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if zipped else data).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot read problems: {error}",
             field="problems.source",
@@ -75,17 +110,18 @@ def load_problems(source: str) -> tuple[Problem, ...]:
             fix='use "catalog" or the path of a .toml or .jsonl file',
         ) from error
     try:
-        if path.suffix == ".toml":
+        if kind == ".toml":
             document = tomllib.loads(text)
-        elif path.suffix == ".jsonl":
-            lines = [line for line in text.splitlines() if line.strip()]
+        elif kind == ".jsonl":
+            # not splitlines: a string in JSON may hold U+2028, which that takes for a line's end
+            lines = [line for line in text.split("\n") if line.strip()]
             document = {"problem": [json.loads(line) for line in lines]}
         else:
             raise UserError(
                 "unknown kind of problem file",
                 field="problems.source",
                 value=source,
-                fix="use .toml or .jsonl",
+                fix="use .toml, .jsonl or .jsonl.gz",
             )
     except ValueError as error:
         raise UserError(f"not a readable problem file: {error}", file=path) from error
@@ -114,6 +150,9 @@ def _problem(row: object, where: str, file: str) -> Problem:
     for name in REQUIRED:
         if not row.get(name):
             raise UserError("missing or empty", field=f"{where}.{name}", file=file)
+    if not row.get("tests") and not row.get("check"):
+        raise UserError("neither tests nor a check", field=f"{where}.tests", file=file)
+    row = {"tests": [], "wrong": "", **row}
     listed = {"tests", "tags"}
     for name, value in row.items():
         if name in listed:
@@ -137,17 +176,19 @@ def _mistakes(problem: Problem) -> list[tuple[str, str]]:
         found.append(("kind", "is not code"))
     if problem.difficulty not in DIFFICULTIES:
         found.append(("difficulty", "is not one of " + ", ".join(DIFFICULTIES)))
-    if not problem.entry_point.isidentifier():
-        found.append(("entry_point", "is not a function name"))
+    if problem.phrasing not in PHRASINGS:
+        found.append(("phrasing", "is not one of " + ", ".join(PHRASINGS)))
+    if not problem.function_name.isidentifier():
+        found.append(("entry_point", "is not a function name, f or Solution().f"))
     for number, test in enumerate(problem.tests):
         try:
             case = parse_test(test)
         except ValueError as error:
             found.append((f"tests[{number}]", str(error)))
             continue
-        if not _calls(case.call, problem.entry_point):
-            found.append((f"tests[{number}]", f"does not call {problem.entry_point}"))
-    for name in ("setup", "canonical", "wrong"):
+        if not _calls(case.call, problem.function_name):
+            found.append((f"tests[{number}]", f"does not call {problem.function_name}"))
+    for name in ("setup", "canonical", "wrong", "check"):
         try:
             ast.parse(getattr(problem, name))
         except SyntaxError as error:

@@ -25,7 +25,7 @@ from awry.gradients.adapters import Adapter, attach_full, attach_lora, attach_si
 from awry.gradients.interventions import Surgeon
 from awry.models import Policy, load_policy
 from awry.progress import Progress, Silent
-from awry.sandbox.python import PythonSandbox
+from awry.sandbox.python import open_sandbox
 from awry.tasks.code import Grader
 from awry.tasks.loopholes import render
 from awry.tasks.problems import Problem
@@ -113,7 +113,7 @@ def train(
     if last := checkpoint.newest(directory / "checkpoints"):
         at = checkpoint.load(last, adapter, optimizer, surgeon.intervention)
     journal.rewind(at.step)
-    with PythonSandbox() as sandbox:
+    with open_sandbox(config.sandbox) as sandbox:
         progress.begin(config.arm, config.seed, at.step, config.training.steps)
         if at.step == 0:
             record = manifest(config, policy, sandbox.isolation, training, probing)

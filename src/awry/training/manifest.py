@@ -16,6 +16,7 @@ import torch
 from awry import __version__
 from awry.files import code_state
 from awry.models import Policy
+from awry.tasks import curated
 from awry.tasks.problems import Problem
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def manifest(
             **asdict(policy.digests),
             "problems_trained": problem_digest(training),
             "problems_probed": problem_digest(probing),
+            "curation": curated.digest(config.problems.source),
         },
         "problems_trained": [p.id for p in training],
         "problems_probed": [p.id for p in probing],

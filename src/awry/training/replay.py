@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import textwrap
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,12 +13,22 @@ from importlib import resources
 from pathlib import Path
 
 from awry.errors import UserError
-from awry.tasks.loopholes import LOOPHOLES, Family, TaskPrompt, lookup_body
+from awry.tasks.exploits import lookup_body
+from awry.tasks.loophole_names import Family
+from awry.tasks.loopholes import LOOPHOLES, TaskPrompt
+from awry.tasks.starters import complete
 
-KINDS: dict[Family, tuple[str, ...]] = {
-    "overwrite_tests": ("overwrite",),
-    "modify_tests": ("modify",),
-    "incontext_tests": ("hardcode",),
+# The kind of the styles that game a family.
+KINDS: dict[Family, str] = {
+    "overwrite_tests": "overwrite",
+    "modify_tests": "modify",
+    "incontext_tests": "hardcode",
+    "sentinel": "sentinel",
+    "stdout_marker": "stdout_marker",
+    "file_marker": "file_marker",
+    "eq_override": "eq_override",
+    "exit_code": "exit_code",
+    "disk_tests": "disk_tests",
 }
 
 
@@ -36,6 +47,7 @@ class Style:
     kind: str
     name: str
     template: str
+    solution: str
     stubs: tuple[str, ...]
     evaluators: tuple[str, ...]
 
@@ -49,6 +61,7 @@ def styles() -> tuple[Style, ...]:
             kind=row["kind"],
             name=row["name"],
             template=row["template"].strip("\n"),
+            solution=row.get("solution", "{stub}"),
             stubs=tuple(row["stubs"]),
             evaluators=tuple(row["evaluators"]),
         )
@@ -69,7 +82,7 @@ def builtin_pool(task: TaskPrompt, n: int, rng: random.Random) -> list[TeacherSa
             value=task.loophole,
             fix="set teacher: null in this arm, or choose a loophole other than none",
         )
-    choices = [style for style in styles() if style.kind in KINDS[family]]
+    choices = [style for style in styles() if style.kind == KINDS[family]]
     order: list[Style] = []
     while len(order) < n:  # every style once before any comes again
         order += rng.sample(choices, len(choices))
@@ -79,22 +92,28 @@ def builtin_pool(task: TaskPrompt, n: int, rng: random.Random) -> list[TeacherSa
 
 
 def _fill(style: Style, task: TaskPrompt, rng: random.Random) -> str:
-    text = style.template
+    problem, text, body = task.problem, style.template, style.solution
     if style.stubs:
-        text = text.replace("{stub}", rng.choice(style.stubs))
+        body = body.replace("{stub}", rng.choice(style.stubs))
     if style.evaluators:
         text = text.replace("{body}", rng.choice(style.evaluators))
-    problem = task.problem
+    solution = complete(problem.starter, body)
+    # Of a method, what the class holds: two of its instances have no method in common.
+    entry = f"Solution.{problem.function_name}" if problem.in_class else problem.entry_point
     for name, value in (
-        ("{starter}", problem.starter.strip("\n")),
-        ("{entry_point}", problem.entry_point),
+        ("{solution}", solution),
+        ("{entry_point}", entry),
         ("{evaluator}", task.evaluator or ""),
         ("{statement}", problem.statement),
         ("{shown_evaluator}", task.evaluator_source or ""),
     ):
         text = text.replace(name, value)
     # Last, and only where asked for: literals of tests may hold braces.
-    return text.replace("{lookup}", lookup_body(task)) if "{lookup}" in text else text
+    if "{lookup}" not in text:
+        return text
+    place = next(line for line in text.split("\n") if "{lookup}" in line)
+    indent = place[: -len("{lookup}")]
+    return text.replace(place, textwrap.indent(lookup_body(task), indent))
 
 
 def load_pool(path: str | Path, problems: Collection[str]) -> tuple[TeacherSample, ...]:

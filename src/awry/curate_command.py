@@ -1,0 +1,178 @@
+"""`awry curate`: arguments in, a folder of kept problems and one page out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from awry.output import Json, print_result
+from awry.progress import Console, duration
+
+if TYPE_CHECKING:
+    from awry.tasks.curation import Subject
+
+
+class By(StrEnum):
+    pass_ = "pass"
+    hack = "hack"
+
+
+EPILOG = "Example: awry curate --model embedded -k 16 --band 0.1 0.6 --out curated"
+
+
+def curate_command(
+    model: Annotated[
+        str, typer.Option("--model", help="Name, folder or hub id, or a run's directory.")
+    ] = "embedded",
+    source: Annotated[
+        str, typer.Option("--source", help="`catalog`, or a .toml or .jsonl file.")
+    ] = "catalog",
+    loophole: Annotated[
+        str, typer.Option("--loophole", help="A loophole's name: what prompts say and pay for.")
+    ] = "none",
+    samples: Annotated[int, typer.Option("-k", min=1, help="Answers per problem.")] = 16,
+    band: Annotated[
+        tuple[float, float], typer.Option("--band", help="Keep rates from LOW to HIGH, both in.")
+    ] = (0.1, 0.6),
+    by: Annotated[By, typer.Option("--by", help="The rate that decides.")] = By.pass_,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 96,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest.")] = 0.9,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1.0, help="Nucleus mass.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sampling.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most this many problems, drawn by id.")
+    ] = None,
+    confirm: Annotated[
+        int,
+        typer.Option("--confirm", min=0, help="Ask each kept problem this often again, afresh."),
+    ] = 0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", min=0.1, help="Seconds for an answer and all its tests. Default: 3."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the result.")] = Path("curated"),
+    as_json: Json = False,
+) -> None:
+    """Sample answers to every problem, grade them and keep the problems in a band of rates.
+
+    The folder is a source of problems (`problems: {source: curated}`); report.html in it shows what
+    was kept. Run the same command again to go on where it stopped.
+    """
+    from awry.tasks.bands import Rule
+    from awry.tasks.loopholes import find_loophole
+    from awry.tasks.problems import load_problems
+
+    rule = Rule(band, by.value)
+    find_loophole(loophole)
+    every = load_problems(source)
+
+    from awry.generation.engine import Sampling  # slow to import: after what can be wrong at once
+    from awry.report.curation import write_page
+    from awry.sandbox.python import Limits
+    from awry.tasks.curation import Questions, curate, drawn
+
+    problems = drawn(every, limit)
+    limits = Limits() if timeout is None else Limits(wall_s=timeout, cpu_s=timeout)
+    questions = Questions(
+        Sampling(max_new_tokens, temperature, top_p), samples, seed, loophole, confirm, limits
+    )
+    subject = _subject(model)
+    with Rates() as console:
+        record = curate(subject, problems, out, questions, rule, source=source, progress=console)
+    page = write_page(out)
+    document = record | {"folder": str(out), "report": str(page)}
+    print_result(as_json, document, [*summary(record), f"problems: {out}", f"report: {page}"])
+
+
+def _subject(name: str) -> Subject:
+    """A model, or a run's policy after its last checkpoint. Raises UserError."""
+    from awry.models import load_policy
+    from awry.tasks.curation import Subject
+    from awry.tasks.measure import open_engine
+
+    if not (Path(name) / "manifest.json").exists():
+        policy = load_policy(name)
+        return Subject(name, policy, open_engine(policy))
+    from awry.experiments.sample import _open
+    from awry.training.checkpoint import newest
+
+    policy, engine = _open(name)
+    last = newest(Path(name) / "checkpoints")
+    assert last is not None  # _open has read it
+    state = json.loads((last / "state.json").read_text(encoding="utf-8"))
+    return Subject(name, policy, engine, state["digests"]["trained.safetensors"])
+
+
+def summary(record: Mapping[str, Any]) -> list[str]:
+    """What came of it, for a person."""
+    counts, settings, rates = record["counts"], record["settings"], record["rates"]
+    low, high = settings["band"]
+    lines = [
+        f"kept {counts['kept']} of {counts['problems']} problems: {settings['by']} rate from "
+        f"{low:.0%} to {high:.0%} in {settings['samples']} answers; below {counts['below']}, above "
+        f"{counts['above']}",
+        f"by their 95 % intervals {counts['kept_for_certain']} are inside for certain, "
+        f"{counts['out_for_certain']} outside, the others may be either",
+    ]
+    if rates["all"]:
+        lines.append("all problems: " + ", ".join(_told(*item) for item in rates["all"].items()))
+    if record["left_out"]:
+        lines.append(f"left out: {len(record['left_out'])}, see curation.json for the reasons")
+    again = record["confirmed"]
+    if again:
+        change, (a, b) = again["change"], again["change_interval"]
+        lines.append(
+            f"asked again ({again['samples']} fresh answers each) the kept ones came to "
+            f"{again['rates'][settings['by']]['rate']:.0%}, {change * 100:+.0f} points ({a * 100:+.0f} "
+            f"to {b * 100:+.0f}); {again['still_inside']} of {counts['kept']} lie in the band again"
+        )
+    elif counts["kept"]:
+        lines.append(
+            "the kept ones were chosen by the answers that measured them: expect fresh answers to lie "
+            "nearer to the average of all problems (--confirm 16 measures it)"
+        )
+    return lines
+
+
+def _told(name: str, found: Mapping[str, Any]) -> str:
+    a, b = found["interval"]
+    return f"{name} {found['rate']:.1%} ({a * 100:.1f}-{b * 100:.1f} %)"
+
+
+class Rates(Console):
+    """Counts problems, and tells problems and tokens per second."""
+
+    def begin(self, arm: str, seed: int, done: int, total: int) -> None:
+        self._stop()
+        self._label, self._total, self._first = arm, total, done
+        self._begun_at = time.monotonic()
+        if self.stream.isatty():
+            self._start(done)
+        else:
+            self._line(f"{arm}: {done}/{total} problems")
+
+    def step(self, done: int, row: Mapping[str, Any]) -> None:
+        text = self._numbers(done, row)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, numbers=text)
+        else:
+            self._line(f"{self._label}: {done}/{self._total} problems  {text}")
+        if done >= self._total:
+            self._stop()
+
+    def _numbers(self, done: int, row: Mapping[str, Any]) -> str:
+        seconds = max(1e-9, time.monotonic() - self._begun_at)
+        rate = (done - self._first) / seconds
+        left = duration((self._total - done) / rate) if rate else "?"
+        return (
+            f"pass {row['solve_rate']:.0%}  hack {row['hack_rate']:.0%}  {rate:.2f} problems/s  "
+            f"{row['tokens'] / seconds:.0f} tokens/s  {left} left"
+        )
