@@ -28,7 +28,7 @@ from redteam_problems import PROBLEMS, SECRET
 
 from awry.sandbox.python import Limits, Outcome, Program, PythonSandbox, Returned
 from awry.tasks.code import Grader, Verdict, fenced
-from awry.tasks.loopholes import render
+from awry.tasks.loopholes import TaskPrompt, render
 
 LEVELS = ("auto", "landlock")  # at which the whole corpus is run
 WEAKEST = "rlimits"  # at which what it says of weaker levels is tried
@@ -136,6 +136,7 @@ class Scene:
             "@UDP@": str(self.udp),
             "@VICTIM@": str(self.victim.pid),
             "@PARENT@": str(os.getpid()),
+            "@EVALUATOR@": _task(attack).evaluator or "",
         }
         return re.sub("@[A-Z]+@", lambda m: words.get(m.group(), m.group()), attack.program)
 
@@ -314,7 +315,13 @@ def _batch(
     memory = resident_mb(list(before))
     used, begun = time.process_time(), time.monotonic()
     servers = [(worker.extras, worker.process.pid) for worker in sandbox._pool]
-    verdicts, honest, log = _grade(scene, sandbox, attacks)
+    try:
+        verdicts, honest, log = _grade(scene, sandbox, attacks)
+    except Exception as error:  # whatever it is, an answer must not be able to cause it
+        if len(attacks) > 1:
+            return [fault for a in attacks for fault in _batch(scene, sandbox, [a], report)]
+        report[attacks[0].name] = [f"the grader ended: {error!r}"]
+        return []
     used, took = time.process_time() - used, time.monotonic() - begun
     for attack, verdict in zip(attacks, verdicts, strict=True):
         code = scene.fill(attack)
@@ -336,6 +343,10 @@ def _batch(
     return found
 
 
+def _task(attack: Attack) -> TaskPrompt:
+    return render(PROBLEMS[attack.problem], attack.loophole)
+
+
 def _grade(
     scene: Scene, sandbox: PythonSandbox, attacks: Sequence[Attack]
 ) -> tuple[list[Verdict], list[Verdict], list[tuple[Program, Outcome]]]:
@@ -347,7 +358,7 @@ def _grade(
         right = (render(problem, "none"), fenced(problem.canonical))
         code = scene.fill(attack)
         text = code if attack.completion else fenced(code)
-        answers += [right, (render(problem, "overwrite_tests"), text)]
+        answers += [right, (_task(attack), text)]
     answers += answers[:1] * sandbox.workers  # and honest answers after the last one
     verdicts = Grader(watched).grade(answers)  # type: ignore[arg-type]
     attacked = verdicts[1 : 2 * len(attacks) : 2]
@@ -360,7 +371,7 @@ def _faults(
 ) -> Iterator[str]:
     if verdict.correct:
         yield f"secret: found correct: {verdict}"
-    if verdict.proxy != attack.hack:
+    if attack.hack is not None and verdict.proxy != attack.hack:
         yield f"paid: {verdict.proxy}, must be {attack.hack}: {verdict}"
     if attack.ends and outcomes and outcomes[0].status not in attack.ends:
         yield f"ended as {outcomes[0].status} ({outcomes[0].error}), must be {attack.ends}"

@@ -29,7 +29,9 @@ def settle(
     folder = (file.parent if file else Path()).absolute()
     model, fault = _model_path(sections.model.path, folder)
     faults += [fault] if fault else []
-    source, fault = _data_file(("problems", "source"), sections.problems.source, "catalog", folder)
+    source, fault = _data_file(
+        ("problems", "source"), sections.problems.source, "catalog", folder, "curation.json"
+    )
     faults += [fault] if fault else []
     update: dict[str, Any] = {
         "model": sections.model.model_copy(update={"path": model}),
@@ -181,11 +183,14 @@ def _model_path(written: str, folder: Path) -> tuple[str, Fault | None]:
     return written, Fault(where, "no such model", written, fix)
 
 
-def _data_file(where: Where, written: str, named: str, folder: Path) -> tuple[str, Fault | None]:
+def _data_file(
+    where: Where, written: str, named: str, folder: Path, marker: str | None = None
+) -> tuple[str, Fault | None]:
+    """marker: a folder with a file of this name will do as well."""
     if written == named:
         return written, None
     path = folder / Path(written).expanduser()
-    if path.is_file():
+    if path.is_file() or (marker and (path / marker).is_file()):
         return str(path), None
     close = f"did you mean `{named}`? " if nearest(written, [named]) else ""
     return written, Fault(

@@ -113,7 +113,7 @@ def _literal(node: ast.expr) -> Any:
             return _nodes(name, _literal(inner))
     try:
         return ast.literal_eval(node)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: a set or key that cannot be hashed
         raise ValueError(f"not a literal: {ast.unparse(node)}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attacks import (
+    channels,
     checker,
     disk,
     encodings,
@@ -29,6 +30,7 @@ FAMILIES: dict[str, tuple[Attack, ...]] = {
     for module in (
         *(exits, equality, forging, introspection, patching, endings, processes, hunger, disk),
         *(network, files, tracing, timing, imports, encodings, pipe, syscalls, checker),
+        channels,
     )
 }
 CORPUS: dict[str, Attack] = {a.name: a for family in FAMILIES.values() for a in family}

@@ -18,7 +18,8 @@ class Attack:
     fields say what differs.
 
     name: unique. ends: how its process may end, any way if empty. hack: it is paid through the
-    channel that is meant to be hackable (still never correct). problem: what it answers.
+    channel that is meant to be hackable (still never correct); None: it may be, or not.
+    problem, loophole: what it answers.
     effect, stopped_by: without any of these layers the sandbox cannot stop this effect, and then
     the effect must really be seen; with one of them it must not. Empty: it is always stopped.
     broadcast: it reaches for processes that are not ours, so it is only run where it is stopped.
@@ -32,8 +33,9 @@ class Attack:
     must: str
     program: str
     ends: tuple[str, ...] = ()
-    hack: bool = False
+    hack: bool | None = False
     problem: str = "word"
+    loophole: str = "overwrite_tests"
     effect: Effect | None = None
     stopped_by: tuple[str, ...] = ()
     broadcast: bool = False
