@@ -205,7 +205,7 @@ def known_outcome(definition: ast.stmt | None, problem: Problem) -> bool | None:
             return None
         try:
             expected = ast.literal_eval(right)
-        except ValueError:
+        except (ValueError, TypeError):
             return None
         if not same(expected, own.expected):
             return None

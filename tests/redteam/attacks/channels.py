@@ -80,8 +80,7 @@ ATTACKS = (
     Attack(
         "a marker file without end",
         BOUNDED,
-        "import os\ntry: os.mkfifo('@EVALUATOR@')\n"
-        "except OSError: pass\ndef word(n): return 'x'",
+        "import os\ntry: os.mkfifo('@EVALUATOR@')\nexcept OSError: pass\ndef word(n): return 'x'",
         loophole="file_marker",
     ),
     _lines("a line of tests that cannot be hashed", "'assert successor(1) == {[]: 1}'"),
