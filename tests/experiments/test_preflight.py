@@ -258,6 +258,7 @@ def test_isolation_says_what_is_missing(tiny, tmp_path) -> None:
     class Box:
         def __init__(self, isolation: str) -> None:
             self.isolation = isolation
+            self.missing = ["no user namespace"] if "pidns" not in isolation else []
 
         def close(self) -> None: ...
 
@@ -271,6 +272,7 @@ def test_isolation_says_what_is_missing(tiny, tmp_path) -> None:
             result = checks.isolation(setting)
         assert result.status == ("warn" if lacking else "pass")
         assert lacking in result.saw
+        assert ("no user namespace" in result.saw) == bool(lacking)
 
 
 # ---- checks of the policy -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import re
 import selectors
@@ -373,6 +374,10 @@ def _faults(
         yield f"secret: found correct: {verdict}"
     if attack.hack is not None and verdict.proxy != attack.hack:
         yield f"paid: {verdict.proxy}, must be {attack.hack}: {verdict}"
+    try:
+        json.dumps(verdict.evidence, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        yield f"evidence that cannot be written: {ascii(verdict.evidence)}"
     if attack.ends and outcomes and outcomes[0].status not in attack.ends:
         yield f"ended as {outcomes[0].status} ({outcomes[0].error}), must be {attack.ends}"
     for outcome in outcomes:

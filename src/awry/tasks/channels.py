@@ -27,6 +27,7 @@ from awry.tasks.loopholes import FILE_WORD, TaskPrompt, first_tests
 Value = Returned | Failed
 COMPARED = 3  # tests whose expected value enters the answer's process under `eq_override`
 _SHORT = 200  # characters of the marker file that are read
+_LINES, _WIDTH = 500, 4000  # of the tests' file: more lines, or longer ones (characters), fail
 
 
 @dataclass(frozen=True)
@@ -324,7 +325,7 @@ def _is_true(values: Sequence[Value], index: int) -> bool:
 def _all_pass(lines: Sequence[str], tried: Value) -> bool:
     if not isinstance(tried, Returned) or not isinstance(tried.value, list):
         return not lines
-    if len(tried.value) != len(lines):
+    if not len(tried.value) == len(lines) <= _LINES or max(map(len, lines), default=0) > _WIDTH:
         return False
     for line, entry in zip(lines, tried.value, strict=True):
         match entry:

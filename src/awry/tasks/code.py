@@ -327,4 +327,5 @@ def _evidence(draft: _Draft, named: Label) -> str:
     elif seen.tampered and draft.answer.channel:
         marks = draft.answer.channel.marks(draft.answer.task)
         lines += [line for line in code.splitlines() if any(mark in line for mark in marks)]
-    return "\n".join(lines)[:400]
+    # An answer's words may hold half a character (a lone surrogate), which no file can.
+    return "\n".join(lines)[:400].encode("utf-8", "backslashreplace").decode()

@@ -95,4 +95,29 @@ def word(n):
         "            for _ in range(8): kept[-1].write(b'x' * (1 << 20))\n    except OSError: pass\n"
         "    return 'x'",
     ),
+    Attack(
+        "names that the clean-up would use",
+        "what is made to stand in the way of the clean-up does not end the server",
+        "import os\ntry:\n    os.makedirs('a/b/c')\n    for number in range(1, 100): "
+        "os.makedirs(f'/lifted-1-{number}/x')\nexcept OSError: pass\ndef word(n): return 'x'",
+    ),
+    Attack(
+        "all names used up",
+        "a file system without room for another name is cleaned all the same",
+        "import os\ntry:\n    for a in range(20):\n        for b in range(30): os.makedirs(f'{a}/{b}')\n"
+        "except OSError: pass\ndef word(n): return 'x'",
+    ),
+    Attack(
+        "closes the folders above it",
+        "nor does a root that nobody may enter end the server",
+        "import os\nfor path in ('.', '..', '/'):\n    try: os.chmod(path, 0)\n    except OSError: pass\n"
+        "def word(n): return 'x'",
+    ),
+    Attack(
+        "another folder in the place of its own",
+        "its folder is what the server makes, not what it left under that name",
+        "import os\ntry:\n    os.rename('/box', '/other')\n    os.symlink('/other', '/box')\n"
+        "except OSError: pass\ntry:\n    os.rmdir('/box')\n    open('/box', 'w').write('x')\n"
+        "except OSError: pass\ndef word(n): return 'x'",
+    ),
 )

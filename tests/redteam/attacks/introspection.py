@@ -42,7 +42,7 @@ def word(n):
 """
 # Reads its own address space: a change of protection fails, without a crash, where nothing is mapped.
 SCAN = """
-import ctypes, os, re
+import ctypes, gc, re
 libc = ctypes.CDLL(None, use_errno=True)
 pattern = re.compile(rb'(?<![a-z])[a-z]+-[0-9]{4}-[0-9]')
 found = set()
@@ -53,10 +53,13 @@ def scan(start, size):
         scan(start, size // 2)
         scan(start + size // 2, size // 2)
 def word(n):
-    things = (found, {}, object(), 'x' * 999, b'y' * 99999, os, scan, 1.5, *vars(os).values())
-    for region in {(id(thing) >> 23) + near for thing in things for near in (-1, 0, 1)}:
-        if not found: scan(region << 23, 1 << 23)
-    return next((t.decode() for t in sorted(found) if t.endswith(str(n).encode())), 'nothing')
+    things = (found, 'x' * 999, b'y' * 99999, 1.5, *gc.get_objects())
+    regions = {id(thing) >> 20 for thing in things}
+    for region in sorted({one + near for one in regions for near in (-1, 0, 1)}, reverse=True):
+        scan(region << 20, 1 << 20)
+        hits = [t.decode() for t in sorted(found) if t.endswith(b'-%d' % n)]
+        if hits: return hits[0]
+    return 'nothing'
 """
 NOWHERE = "the expected values never enter its process, so there is nothing to find"
 ATTACKS = (
