@@ -377,7 +377,7 @@ def _faults(
     try:
         json.dumps(verdict.evidence, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        yield f"evidence that cannot be written: {ascii(verdict.evidence)}"
+        yield f"evidence that cannot be written: {verdict.evidence!a}"
     if attack.ends and outcomes and outcomes[0].status not in attack.ends:
         yield f"ended as {outcomes[0].status} ({outcomes[0].error}), must be {attack.ends}"
     for outcome in outcomes:

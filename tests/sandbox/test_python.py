@@ -252,6 +252,33 @@ def test_one_program_leaves_nothing_for_the_next() -> None:
     assert outcome.values == (Returned(1), Returned(3.14), Returned(False))
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        "os.chmod('.', 0)",
+        "os.rename('/box', '/other')",
+        "os.chmod('/', 0)",
+        "os.utime('.', (1, 1))",
+    ],
+)
+def test_its_folder_is_made_anew_whatever_the_last_program_did(act: str) -> None:
+    spoil = f"import os\ntry: {act}\nexcept OSError: pass"
+    look = (
+        "import os\nfile = os.path.abspath('mine')\nseen = (os.getcwd(), os.stat('.').st_mode, "
+        "os.stat('/').st_mode, os.stat('.').st_mtime > 9)"
+    )
+    calls = ("seen", "open(file, 'w').write('x')")
+    with PythonSandbox(workers=1) as sandbox:
+        if "tmpfs-root" not in sandbox.isolation:
+            pytest.skip("nothing can be opened where there is no private root")
+        before, spoilt, after = sandbox.run(
+            [Program(look, calls=calls), Program(spoil), Program(look, calls=calls)]
+        )
+    assert spoilt.loaded, spoilt.error
+    assert before.values == after.values == (before.values[0], Returned(1))
+    assert before.isolation == after.isolation
+
+
 def test_a_deep_tree_of_folders_is_no_trouble(sandbox: PythonSandbox) -> None:
     bomb = (
         "import os\ntry:\n    for _ in range(3000):\n        os.mkdir('d')\n        os.chdir('d')\n"

@@ -77,7 +77,8 @@ def isolate(base: str, level: str) -> tuple[dict[str, Any], list[str], list[str]
                 layers.append("landlock")
             else:
                 missing.append(f"landlock: {os.strerror(ctypes.get_errno())}")
-    state["box"] = "/box" if state["private_root"] else os.path.join(base, "box")
+    state["root"] = "/" if state["private_root"] else base
+    state["box"] = os.path.join(state["root"], "box")
     _make_box(state)
     state["filter"] = None
     if level != "rlimits":
@@ -234,25 +235,37 @@ def place_descriptors(descriptors: list[int]) -> None:
 
 
 def clean(state: dict[str, Any]) -> None:
-    """An empty private directory for the next program.
+    """An empty private directory for the next program, whatever the last one did to it.
 
     An exception here ends the fork server, after its reply: the parent starts another.
     """
-    root = "/" if state["private_root"] else state["base"]
-    box = state["box"]
-    if os.path.isdir(box) and not os.listdir(box) and os.listdir(root) == [os.path.basename(box)]:
+    if state["fresh"] == (_look(state["root"]), _look(state["box"])):
         return
-    remove_content(root)
+    # where the root, too, was its own, it may have closed it
+    os.chmod(state["root"], state["fresh"][0][1] & 0o7777)
+    remove_content(state["root"])
     _make_box(state)
 
 
+def _look(path: str) -> tuple[int, ...]:
+    """Equal after a program that has left a folder as it was. The time of change cannot be set,
+    but is coarse: so whether it is empty is looked at beside it."""
+    try:
+        seen = os.lstat(path)
+    except FileNotFoundError:
+        return ()
+    entries = os.listdir(path) if stat.S_ISDIR(seen.st_mode) else ()
+    return (seen.st_ino, seen.st_mode, seen.st_uid, seen.st_ctime_ns, len(entries))
+
+
 def remove_content(folder: str) -> None:
-    """Empty a folder whose depth and permissions were chosen by an adversary, now dead.
+    """Empty a folder whose names, depth and permissions were chosen by an adversary, now dead.
 
     Directories are lifted up to the top level one by one, so that depth costs neither stack nor
     path length.
     """
-    lifted = 0
+    # drawn now: a name that was known before could stand in the way
+    lifted, unknown = 0, os.urandom(8).hex()
     while names := os.listdir(folder):
         for name in names:
             path = os.path.join(folder, name)
@@ -265,7 +278,7 @@ def remove_content(folder: str) -> None:
                 if stat.S_ISDIR(os.lstat(source).st_mode):
                     os.chmod(source, 0o700)
                     lifted += 1
-                    os.rename(source, os.path.join(folder, f"lifted-{os.getpid()}-{lifted}"))
+                    os.rename(source, os.path.join(folder, f"{unknown}-{lifted}"))
                 else:
                     os.unlink(source)
             os.rmdir(path)
@@ -276,3 +289,4 @@ def _make_box(state: dict[str, Any]) -> None:
     os.mkdir(state["box"], 0o700 if state["private_root"] else 0o555)
     if state["uid"] and state["private_root"]:
         os.chown(state["box"], state["uid"], state["uid"])
+    state["fresh"] = (_look(state["root"]), _look(state["box"]))
