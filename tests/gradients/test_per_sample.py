@@ -20,7 +20,8 @@ from awry.gradients.per_sample import (
     Recorder,
     alignment,
     module_cosines,
-    segment_sum,
+    product_sum,
+    product_sums,
 )
 from awry.models import load_policy
 from awry.training.logprobs import packed_logprobs
@@ -202,19 +203,22 @@ def test_a_backward_that_was_not_announced_is_an_ordinary_one(kind: str) -> None
 def test_wrong_lengths_are_not_summed_up() -> None:
     rows = torch.ones(7, 2)
     with pytest.raises(ValueError, match="7 tokens for samples of 6"):
-        segment_sum(rows, [3, 3])
+        product_sums(rows, rows, [3, 3])
 
 
-@pytest.mark.parametrize("lengths", [[4, 4, 4], [1, 5, 6], [12], [1] * 12, [0, 12]])
-def test_segment_sum(lengths: list[int]) -> None:
-    rows = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("lengths", [[4, 4, 4], [1, 5, 6], [12], [1] * 12, [0, 12], [300, 7]])
+def test_product_sums(lengths: list[int], dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(sum(lengths), 3, generator=generator).to(dtype) for _ in range(2))
     expected = torch.zeros(len(lengths), 3)
     at = 0
     for b, n in enumerate(lengths):
         for _ in range(n):
-            expected[b] += rows[at]
+            expected[b] += x[at].float() * y[at].float()
             at += 1
-    assert torch.allclose(segment_sum(rows, lengths), expected, atol=1e-6)
+    assert torch.allclose(product_sums(x, y, lengths), expected, rtol=1e-5, atol=1e-5)
+    assert torch.allclose(product_sum(x, y), expected.sum(0), rtol=1e-5, atol=1e-5)
 
 
 # ---- LoRA layers of others -------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from awry.errors import UserError
 from awry.generation.packing import linear, pack
-from awry.gradients.per_sample import Recorder
+from awry.gradients.per_sample import Recorder, product_sum
 from awry.models import cache_folder
 
 
@@ -150,7 +150,7 @@ class _SingularValues(torch.autograd.Function):
         if recorder is not None and recorder.active:
             d = recorder.singular(name, gu, xv)
         else:
-            d = (gu.float() * xv.float()).sum(0)
+            d = product_sum(gu, xv)
         return gx, None, None, None, None, None, *(d[:r] for r in ctx.ranks)
 
 
