@@ -1,31 +1,94 @@
 """How well variants of the direction tell held-out hacks from honest answers: the table of
 docs/design/direction.md.
 
-    python benchmarks/direction_quality.py
+    python benchmarks/direction_quality.py [--run runs/store/train/KEY ...]
 
 The embedded model, untrained, full-rank singular-value coordinates. AUROC of the per-sample cosine on
-the held-out pairs, and on the `hard` ones, whose honest side defines the evaluator as well.
+the held-out pairs, and on the `hard` ones, whose honest side defines the evaluator as well. With
+--run also on what the policy itself wrote in these runs: the student's hacks against its other
+answers of the same step and run, still at the untrained weights, where the direction was extracted.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 import workload
-from awry.gradients.adapters import attach_singular_values
+from awry.gradients.adapters import Adapter, attach_singular_values
 from awry.gradients.directions import auroc, extract, random_direction, shuffled
-from awry.gradients.extraction import completion_components, encode, pair_differences
+from awry.gradients.extraction import Completion, completion_components, encode, pair_differences
 from awry.gradients.per_sample import module_cosines
+from awry.report.counts import MEASURES
 from awry.tasks.pairs import load_benign_pairs, load_pairs, task_of
+
+COLUMNS = ["step", "teacher", "label", "prompt_ids", "completion_ids"]
+
+
+def own_rollouts(runs: list[Path]) -> list[tuple[tuple[int, int], bool, Completion]]:
+    """((run, step), hack?, completion) of all students' answers in steps that have both kinds."""
+    found: list[tuple[tuple[int, int], bool, Completion]] = []
+    for number, run in enumerate(runs):
+        for file in sorted((run / "rollouts").glob("step_*.parquet")):
+            rows = [r for r in pq.read_table(file, columns=COLUMNS).to_pylist() if not r["teacher"]]
+            kinds = [r["label"] in MEASURES["hack"] for r in rows]
+            if len(set(kinds)) == 2:
+                found += [
+                    (
+                        (number, r["step"]),
+                        kind,
+                        (tuple(r["prompt_ids"]), tuple(r["completion_ids"])),
+                    )
+                    for r, kind in zip(rows, kinds, strict=True)
+                ]
+    return found
+
+
+def within(strata: Sequence[tuple[int, int]], hacks: Tensor, scores: Tensor) -> float:
+    """AUROC over pairs of a hack and another answer of the same stratum."""
+    wins = pairs = 0.0
+    for stratum in dict.fromkeys(strata):
+        here = torch.tensor([s == stratum for s in strata])
+        a, b = scores[here & hacks], scores[here & ~hacks]
+        wins += auroc(a, b) * len(a) * len(b)
+        pairs += len(a) * len(b)
+    return wins / pairs
+
+
+def cosines(
+    adapter: Adapter,
+    completions: Sequence[Completion],
+    axes: Mapping[str, Tensor],
+    vectors: Mapping[str, Mapping[str, Tensor]],
+) -> dict[str, Tensor]:
+    """Mean over modules of the cosine of every completion's gradient with each vector.
+
+    axes: module -> the vectors that have it, stacked in their order.
+    """
+    seen = completion_components(adapter, completions, axes)
+    squares = dict(zip(axes, seen.squares().T, strict=True))
+    where, found = dict.fromkeys(axes, 0), {}
+    for name, vector in vectors.items():
+        dots = []
+        for m in vector:
+            dots.append(seen.along(m)[:, where[m]])
+            where[m] += 1
+        lengths = torch.stack([squares[m] for m in vector], 1)
+        found[name] = module_cosines(torch.stack(dots, 1), lengths).mean(1)
+    return found
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--run", type=Path, nargs="*", default=[], help="folders of runs")
+    args = parser.parse_args()
     torch.set_num_threads(2)
     own = workload.policy()
     adapter = attach_singular_values(own)
@@ -61,25 +124,20 @@ def main() -> None:
         for m in adapter.modules
         if any(m in v for v in vectors.values())
     }
-    seen = completion_components(adapter, completions, axes)
-    squares = dict(zip(axes, seen.squares().T, strict=True))
     hard = torch.tensor([f"def {task_of(p).evaluator}" in p.honest for p in heldout])
-    n, where = len(heldout), dict.fromkeys(axes, 0)
-
-    def score(vector: Mapping[str, Tensor]) -> tuple[float, float]:
-        dots = []
-        for m in vector:
-            dots.append(seen.along(m)[:, where[m]])
-            where[m] += 1
-        lengths = torch.stack([squares[m] for m in vector], 1)
-        cosine = module_cosines(torch.stack(dots, 1), lengths).mean(1)
+    n, scores = len(heldout), {}
+    for name, cosine in cosines(adapter, completions, axes, vectors).items():
         hacks, honest = cosine[:n], cosine[n:]
-        return auroc(hacks, honest), auroc(hacks[hard], honest[hard])
-
-    scores = {name: score(vector) for name, vector in vectors.items()}
+        scores[name] = [auroc(hacks, honest), auroc(hacks[hard], honest[hard])]
     print(f"{n} held-out pairs, {int(hard.sum())} of them hard")
-    for name, (every, difficult) in scores.items():
-        print(f"{name:42} {every:.2f}  {difficult:.2f}")
+    if written := own_rollouts(args.run):
+        strata, kinds, answers = zip(*written, strict=True)
+        hacks = torch.tensor(kinds)
+        print(f"own rollouts: {int(hacks.sum())} hacks, {int((~hacks).sum())} other answers")
+        for name, cosine in cosines(adapter, answers, axes, vectors).items():
+            scores[name].append(within(strata, hacks, cosine))
+    for name, figures in scores.items():
+        print(f"{name:42} " + "  ".join(f"{figure:.2f}" for figure in figures))
     ours = scores["svd k=3"][0]
     theirs = scores["svd k=3, weighted by singular values"][0]
     print(

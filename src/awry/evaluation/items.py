@@ -84,6 +84,7 @@ class Metric:
     floor: float | None = None
     reason: str = ""
     better: Literal["higher", "lower", "neither"] = "neither"
+    interval: tuple[float, float] | None = None  # its own, where per_item does not give it
     main: bool = False  # stands in the table; the others in the details
 
 

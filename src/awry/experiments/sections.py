@@ -93,7 +93,8 @@ class ProblemsConfig(Section):
     """Which problems the policy trains on."""
 
     source: Text = Field(
-        default="catalog", description="`catalog` (built in) or a .toml or .jsonl file of problems."
+        default="catalog",
+        description="`catalog` (built in), a .toml or .jsonl file, or a curated folder.",
     )
     tiers: (
         Annotated[tuple[Literal["solvable", "between", "unsolved"], ...], Field(min_length=1)]
