@@ -18,10 +18,10 @@ import typer
 from awry import __version__
 from awry.curate_command import EPILOG, curate_command
 from awry.errors import UserError
+from awry.model_commands import models_app
 from awry.output import Json, print_result, print_table
 from awry.problem_commands import problems_app
 from awry.sandbox_commands import sandbox_app
-from awry.subcommands import models_app
 
 if TYPE_CHECKING:
     from awry.experiments.spec import Experiment
