@@ -105,6 +105,7 @@ WRONG = [
     ("training.clip", 1.0, "must be less than 1", None),
     ("training.iterations", 0, "must be at least 1", None),
     ("training.warmup", 3, "longer than the run", "at most 2"),
+    ("training.keep_every", 0, "must be at least 1", None),
     ("problems.limit", 0, "must be at least 1", None),
     ("problems.ids", [], "must not be empty", None),
     ("problems.ids", ["a", "b", "a"], "appears twice", None),

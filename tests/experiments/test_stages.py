@@ -66,7 +66,8 @@ OTHER = {
 @pytest.mark.parametrize("name", [*OTHER, *[f"training.{n}" for n in (
     "steps", "problems_per_step", "group_size", "max_new_tokens", "temperature", "top_p", "lr",
     "lr_schedule", "warmup", "betas", "weight_decay", "max_grad_norm", "loss", "clip", "clip_high",
-    "beta", "iterations", "zero_variance", "checkpoint_every", "guards",
+    "beta", "iterations", "zero_variance", "checkpoint_every", "keep_every",
+    "guards",
 )]])  # fmt: skip
 def test_changing_anything_changes_the_key(tiny, name) -> None:
     training = {
@@ -74,7 +75,7 @@ def test_changing_anything_changes_the_key(tiny, name) -> None:
         "temperature": 1.0, "top_p": 0.9, "lr": 1e-3, "lr_schedule": "linear", "warmup": 1,
         "betas": [0.9, 0.9], "weight_decay": 0.1, "max_grad_norm": None, "loss": "grpo",
         "clip": 0.1, "clip_high": 0.3, "beta": 0.1, "iterations": 2, "zero_variance": "drop",
-        "checkpoint_every": 2, "guards": {"kl_max": 1.0},
+        "checkpoint_every": 2, "keep_every": 2, "guards": {"kl_max": 1.0},
     }  # fmt: skip
     changed = copy.deepcopy(tiny)
     if name.startswith("training."):

@@ -14,7 +14,7 @@ from small_run import BASE, config
 from awry.errors import UserError
 from awry.experiments.spec import RunConfig
 from awry.training import checkpoint
-from awry.training.loop import train
+from awry.training.loop import open_policy, train
 from awry.training.rollouts import Collector
 
 
@@ -103,6 +103,20 @@ def test_interrupted_run_ends_the_same(
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     events = lines(tmp_path / "killed", "events.jsonl")
     assert [e["kind"] for e in events if e["kind"] == "resumed"] == ["resumed"]
+
+
+def test_weights_of_some_checkpoints_are_kept_for_evaluation(tmp_path: Path) -> None:
+    train(config(training={"steps": 5, "keep_every": 2}), tmp_path / "kept")
+    folders = sorted((tmp_path / "kept" / "checkpoints").iterdir())
+    assert [f.name for f in folders] == ["step_000002", "step_000004", "step_000005"]
+    assert sorted(f.name for f in folders[0].iterdir()) == ["state.json", "trained.safetensors"]
+    train(config(training={"steps": 2}), tmp_path / "short")
+    short = tmp_path / "short" / "checkpoints" / "step_000002" / "trained.safetensors"
+    assert (folders[0] / "trained.safetensors").read_bytes() == short.read_bytes()
+    _, adapter, _ = open_policy(config(training={"steps": 5, "keep_every": 2}))
+    before = adapter.digest()
+    checkpoint.load_weights(folders[0], adapter)
+    assert adapter.digest() != before
 
 
 def test_damaged_checkpoint_is_one_clear_error(tmp_path: Path) -> None:

@@ -320,7 +320,8 @@ def _run_bytes(run: RunConfig) -> int:
     rollouts = training.steps * training.problems_per_step * training.group_size
     share = 1.0 if run.model.adapter.kind == "full" else 0.1
     # two checkpoints of weights and two moments, one being written, the final adapter; fp32
-    return int(share * weight_bytes(run.model.path) * 10) + rollouts * BYTES_PER_ROLLOUT
+    kept = 10 + (training.steps // training.keep_every if training.keep_every else 0)
+    return int(share * weight_bytes(run.model.path) * kept) + rollouts * BYTES_PER_ROLLOUT
 
 
 def _memory_bytes(run: RunConfig) -> int:

@@ -98,6 +98,13 @@ def _cross_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[F
                 "pool",
                 "use `ratio: detached`, or a pool recorded from a policy",
             )
+    if training.keep_every and training.keep_every % training.checkpoint_every:
+        yield Fault(
+            at(("training", "keep_every"), ("training", "checkpoint_every")),
+            "only checkpoints that are written can be kept: give a multiple of checkpoint_every",
+            f"keep_every {training.keep_every}, checkpoint_every {training.checkpoint_every}",
+            f"keep_every: {-(-training.keep_every // training.checkpoint_every) * training.checkpoint_every}",
+        )
     if training.warmup > training.steps:
         yield Fault(
             at(("training", "warmup"), ("training", "steps")),

@@ -218,6 +218,11 @@ class TrainingConfig(Section):
         description="Groups in which all rewards are equal: keep, drop, or draw another.",
     )
     checkpoint_every: Count = Field(default=1, description="Steps between checkpoints.")
+    keep_every: Count | None = Field(
+        default=None,
+        description="Keep the weights of checkpoints at multiples of so many steps, to evaluate "
+        "them; null keeps the last two checkpoints only.",
+    )
     guards: GuardsConfig = Field(default=GuardsConfig(), description="When a run stops by itself.")
 
 

@@ -22,6 +22,7 @@ from awry.gradients.adapters import Adapter
 from awry.gradients.interventions import Intervention
 from awry.training.guards import GuardState
 
+WEIGHTS = "trained.safetensors"
 KEEP = 2  # a crash while the newest is written must leave one that is whole
 _FOLDER = re.compile(r"step_(\d{6})")
 
@@ -42,15 +43,20 @@ def save(
     optimizer: torch.optim.Optimizer,
     at: Progress,
     intervention: Intervention | None = None,
+    *,
+    keep_every: int | None = None,
 ) -> None:
-    """Write `root/step_NNNNNN` under a temporary name, rename it, drop older ones but `KEEP`."""
+    """Write `root/step_NNNNNN` under a temporary name, rename it, drop older ones but `KEEP`.
+
+    Of older ones whose step is a multiple of keep_every the weights stay, to be evaluated.
+    """
     root.mkdir(parents=True, exist_ok=True)
     for left_over in root.glob(".partial-*"):
         shutil.rmtree(left_over, ignore_errors=True)
     partial = root / f".partial-{os.getpid()}"
     partial.mkdir()
     tensors = {n: p.detach().contiguous() for n, p in adapter.parameters.items()}
-    save_file(tensors, partial / "trained.safetensors")
+    save_file(tensors, partial / WEIGHTS)
     save_file(_optimizer_state(adapter, optimizer), partial / "optimizer.safetensors")
     if intervention is not None and (kept := intervention.state()):
         save_file(kept, partial / "intervention.safetensors")
@@ -64,7 +70,12 @@ def save(
         shutil.rmtree(target)
     partial.rename(target)
     for old in _folders(root)[:-KEEP]:
-        shutil.rmtree(old)
+        if keep_every and int(old.name.removeprefix("step_")) % keep_every == 0:
+            for part in old.glob("*.safetensors"):
+                if part.name != WEIGHTS:
+                    part.unlink()
+        else:
+            shutil.rmtree(old)
 
 
 def newest(root: Path) -> Path | None:
@@ -98,17 +109,21 @@ def load(
 
 def load_weights(folder: Path, adapter: Adapter) -> None:
     """Put a checkpoint's weights alone in place, to sample from. Raises UserError as `load`."""
-    _restore_weights(adapter, _read(folder, adapter)[1]["trained"])
+    _restore_weights(adapter, _read(folder, adapter, weights_only=True)[1]["trained"])
 
 
-def _read(folder: Path, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(
+    folder: Path, adapter: Adapter, *, weights_only: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    needed = {"trained"} if weights_only else {"trained", "optimizer"}
     try:
         state = json.loads((folder / "state.json").read_text())
-        for name, digest in state["digests"].items():
-            if file_sha256(folder / name) != digest:
+        names = [WEIGHTS] if weights_only else list(state["digests"])
+        for name in names:
+            if file_sha256(folder / name) != state["digests"][name]:
                 raise ValueError(f"{name} does not have the digest recorded with it")
-        tensors = {Path(name).stem: load_file(folder / name) for name in state["digests"]}
-        if not {"trained", "optimizer"} <= tensors.keys():
+        tensors = {Path(name).stem: load_file(folder / name) for name in names}
+        if not needed <= tensors.keys():
             raise ValueError("it lacks weights or the optimizer's state")
         if tensors["trained"].keys() != adapter.parameters.keys():
             raise ValueError("it holds other parameters than this adapter has")

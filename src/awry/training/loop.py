@@ -137,7 +137,12 @@ def train(
                 journal.probe(probe.measure(step + 1))
             if last_step or (step + 1) % config.training.checkpoint_every == 0:
                 checkpoint.save(
-                    directory / "checkpoints", adapter, optimizer, at, surgeon.intervention
+                    directory / "checkpoints",
+                    adapter,
+                    optimizer,
+                    at,
+                    surgeon.intervention,
+                    keep_every=config.training.keep_every,
                 )
             progress.step(step + 1, metrics)
             for event in events:
