@@ -107,7 +107,7 @@ class Prefill:
         assert layer == len(self.keys)
         self.keys.append(k)
         self.values.append(v)
-        return _causal(q, k, v, scale)
+        return causal(q, k, v, scale)
 
 
 class Decode:
@@ -209,9 +209,9 @@ class SharedPrefix:
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         if self.rows == 1:  # nobody to share with: prompt and completion are one causal text
-            return _causal(q, k, v, scale)
+            return causal(q, k, v, scale)
         p, many = self.prompt, q.shape[1] // k.shape[1]
-        head = _causal(q[:, :, :p], k[:, :, :p], v[:, :, :p], scale)  # [1, P, H, D]
+        head = causal(q[:, :, :p], k[:, :, :p], v[:, :, :p], scale)  # [1, P, H, D]
         q_rows = self._rows(q[0, :, p:] * scale, many)  # [K, M, R, T, D]
         k_rows, v_rows = (self._rows(x[0, :, p:], 1)[:, 0] for x in (k, v))  # [K, R, T, D]
         heads, _, rows, longest, size = q_rows.shape
@@ -254,7 +254,7 @@ class Packed:
         return out[0] if len(out) == 1 else torch.cat(out, 1)
 
 
-def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+def causal(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     many = q.shape[1] // k.shape[1]
     if many > 1:
         k, v = k.repeat_interleave(many, 1), v.repeat_interleave(many, 1)

@@ -1,7 +1,9 @@
-"""Sampling from a policy in memory: each prompt computed once, finished rows dropped.
+"""Sampling from a policy in memory: each prompt computed once, finished rows dropped or replaced.
 
 A completion depends on its own seed alone, not on what else is in the batch (up to rounding):
-every row draws its uniforms from its own generator and inverts its own distribution function.
+every row draws its uniforms from its own generator and inverts its own distribution function. The
+rounding depends on which rows are computed together, and so on the list of requests and on how many
+rows fit into memory; the same call on the same machine gives the same bits.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from awry.generation import attention
-from awry.generation.packing import linear, pack
+from awry.generation import attention, refilling
+from awry.generation.batching import Room, clusters, cut
+from awry.generation.packing import linear, pack, packed_weights
 
 ROWS = 64  # rows decoded together; more gains little on a CPU and costs memory
+ROWS_GPU = 256
+GROUPED = 4  # completions of a prompt from which reading its keys in place beats refilling rows
 SHRINK = 0.8  # drop finished rows once fewer than this share are live
 
 
@@ -70,6 +75,8 @@ class Engine:
         assert head is not None
         self.head = head
         self.packed_head = None if head.weight.requires_grad else pack(head.weight)
+        # found while sampling, and while reading texts
+        self.room, self.reading = Room("completions"), Room("texts")
 
     @torch.inference_mode()
     def sample(
@@ -78,23 +85,75 @@ class Engine:
         sampling: Sampling,
         *,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        done: Callable[[int, list[Completion]], None] = lambda request, completions: None,
     ) -> list[list[Completion]]:
         """Completions for each request, in the order of its seeds.
 
-        progress(done, total) is called in completions.
+        progress(done, total) is called in completions; done(request, completions) once for each
+        request, as they end. Rows are halved when memory runs out; what was done stays.
         """
-        results: list[list[Completion]] = [[] for _ in requests]
-        total = sum(len(r.seeds) for r in requests)
-        done = 0
+        found = _Found(requests, progress, done)
+        many = len(found.left()) >= GROUPED * len(requests)
+        work = self._grouped if many else self._refilled
+        wanted = ROWS if self.model.device.type == "cpu" else ROWS_GPU
+        with packed_weights(self.model):
+            self.room.attempt(wanted, lambda rows: work(requests, sampling, rows, found))
+        return [found.completions(i) for i in range(len(requests))]
+
+    def _grouped(
+        self, requests: Sequence[Request], sampling: Sampling, rows: int, found: _Found
+    ) -> None:
+        """Several completions for each prompt, whose keys its rows read in place."""
+        numbers: dict[int, list[int]] = {}
+        for i, number in found.left():
+            numbers.setdefault(i, []).append(number)
         # similar prompt lengths together: least padding in the prefill
-        order = sorted(range(len(requests)), key=lambda i: len(requests[i].prompt))
-        for batch in _batches(order, requests):
-            part = self._batch([requests[i] for i in batch], sampling)
-            for i, completions in zip(batch, part, strict=True):
-                results[i] += completions
-            done += sum(len(c) for c in part)
-            progress(done, total)
-        return results
+        order = sorted(numbers, key=lambda i: len(requests[i].prompt))
+        parts = [
+            (i, numbers[i][start : start + rows])
+            for i in order
+            for start in range(0, len(numbers[i]), rows)
+        ]
+        for batch in cut([len(own) for _, own in parts], rows):
+            asked = [
+                Request(requests[i].prompt, tuple(requests[i].seeds[n] for n in own))
+                for i, own in (parts[place] for place in batch)
+            ]
+            for place, completions in zip(batch, self._batch(asked, sampling), strict=True):
+                i, own = parts[place]
+                for number, completion in zip(own, completions, strict=True):
+                    found.add((i, number), completion)
+
+    def _refilled(
+        self, requests: Sequence[Request], sampling: Sampling, rows: int, found: _Found
+    ) -> None:
+        """Few completions for each of many prompts: rows go to the next prompt as they end."""
+        left = found.left()
+        if not left:
+            return
+        prompts = [r.prompt for r in requests]
+        alike = clusters(prompts)
+        place = {i: at for at, i in enumerate(i for c in alike for i in c.members)}
+        left.sort(key=lambda key: (place[key[0]], key[1]))
+        refilling.generate(
+            self.model,
+            prompts,
+            alike,
+            left,
+            rows=rows,
+            longest=sampling.max_new_tokens,
+            stop=self.stop,
+            draws=lambda key: self._draws(requests[key[0]].seeds[key[1]], sampling),
+            choose=lambda states, uniforms: choose(self.head_logits(states), uniforms, sampling),
+            made=lambda key, ids, logprobs, finished: found.add(
+                key, Completion(ids, logprobs, finished)
+            ),
+        )
+
+    def _draws(self, seed: int, sampling: Sampling) -> Tensor | None:
+        if sampling.temperature == 0:
+            return None
+        return _uniforms([seed], sampling.max_new_tokens)[0]
 
     def _batch(self, requests: list[Request], sampling: Sampling) -> list[list[Completion]]:
         device = self.model.device
@@ -122,7 +181,7 @@ class Engine:
         live = torch.ones(len(seeds), dtype=torch.bool, device=device)  # among `rows`
         states = last[group_of_row]
         for step in range(sampling.max_new_tokens):
-            logits = self._head(states)
+            logits = self.head_logits(states)
             chosen, logprob = choose(logits, uniforms[rows, step], sampling)
             tokens[rows, step], logprobs[rows, step] = chosen, logprob
             stopped = live & torch.isin(chosen, self.stop)
@@ -140,10 +199,43 @@ class Engine:
             states = attention.run(self.model, chosen[:, None], where, layout)[:, 0]
         return _collect(requests, tokens, logprobs, ends, self.stop)
 
-    def _head(self, states: Tensor) -> Tensor:
+    def head_logits(self, states: Tensor) -> Tensor:
+        """Last hidden states [..., hidden] -> logits [..., V] in the model's dtype."""
         if self.head.bias is not None:
             return self.head(states)
         return linear(states, self.head.weight, self.packed_head)
+
+
+class _Found:
+    """The completions so far, by (request, number of its seed)."""
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        progress: Callable[[int, int], None],
+        done: Callable[[int, list[Completion]], None],
+    ) -> None:
+        self.requests, self.progress, self.done = requests, progress, done
+        self.total = sum(len(r.seeds) for r in requests)
+        self.told = 0
+        self._all: dict[tuple[int, int], Completion] = {}
+        self._missing = {i: len(r.seeds) for i, r in enumerate(requests)}
+
+    def left(self) -> list[tuple[int, int]]:
+        keys = ((i, n) for i, r in enumerate(self.requests) for n in range(len(r.seeds)))
+        return [key for key in keys if key not in self._all]
+
+    def add(self, key: tuple[int, int], completion: Completion) -> None:
+        self._all[key] = completion
+        self._missing[key[0]] -= 1
+        if not self._missing[key[0]]:
+            own = self.completions(key[0])
+            self.told += len(own)
+            self.done(key[0], own)
+            self.progress(self.told, self.total)
+
+    def completions(self, request: int) -> list[Completion]:
+        return [self._all[request, n] for n in range(len(self.requests[request].seeds))]
 
 
 def choose(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
@@ -179,18 +271,6 @@ def _uniforms(seeds: Sequence[int], count: int) -> Tensor:
     for row, seed in enumerate(seeds):
         out[row].uniform_(generator=torch.Generator().manual_seed(seed))
     return out
-
-
-def _batches(order: list[int], requests: Sequence[Request]) -> list[list[int]]:
-    batches: list[list[int]] = []
-    rows = ROWS
-    for i in order:
-        if not batches or rows + len(requests[i].seeds) > ROWS:
-            batches.append([])
-            rows = 0
-        batches[-1].append(i)
-        rows += len(requests[i].seeds)
-    return batches
 
 
 def _collect(
