@@ -88,6 +88,7 @@ def cosines(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, nargs="*", default=[], help="folders of runs")
+    parser.add_argument("--answers", type=int, default=256, help="of the runs, at most, evenly")
     args = parser.parse_args()
     torch.set_num_threads(2)
     own = workload.policy()
@@ -130,7 +131,8 @@ def main() -> None:
         hacks, honest = cosine[:n], cosine[n:]
         scores[name] = [auroc(hacks, honest), auroc(hacks[hard], honest[hard])]
     print(f"{n} held-out pairs, {int(hard.sum())} of them hard")
-    if written := own_rollouts(args.run):
+    written = own_rollouts(args.run)
+    if written := written[:: -(-len(written) // args.answers)]:
         strata, kinds, answers = zip(*written, strict=True)
         hacks = torch.tensor(kinds)
         print(f"own rollouts: {int(hacks.sum())} hacks, {int((~hacks).sum())} other answers")

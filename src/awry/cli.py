@@ -16,8 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from awry import __version__
+from awry.compare_command import EPILOG as COMPARE_EPILOG
+from awry.compare_command import compare_command
 from awry.curate_command import EPILOG, curate_command
 from awry.errors import UserError
+from awry.evaluate_command import (
+    EVALUATE_EPILOG,
+    SCORE_EPILOG,
+    benchmarks_app,
+    evaluate_command,
+    score_command,
+)
+from awry.judge_commands import judge_app
 from awry.model_commands import models_app
 from awry.output import Json, print_result, print_table
 from awry.problem_commands import problems_app
@@ -33,9 +43,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(judge_app, name="judge")
 app.add_typer(models_app, name="models")
 app.add_typer(problems_app, name="problems")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(benchmarks_app, name="benchmarks")
 
 File = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Where results are kept.")]
@@ -215,6 +227,9 @@ def sample_command(
 
 
 app.command("curate", epilog=EPILOG)(curate_command)
+app.command("evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
+app.command("score", epilog=SCORE_EPILOG)(score_command)
+app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
 
 
 @app.command("extract", epilog="Example: awry extract --adapter singular_values --out mine")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from awry.output import Json, print_result
 from awry.progress import Console, duration
-
-if TYPE_CHECKING:
-    from awry.tasks.curation import Subject
 
 
 class By(StrEnum):
@@ -31,7 +27,7 @@ def curate_command(
         str, typer.Option("--model", help="Name, folder or hub id, or a run's directory.")
     ] = "embedded",
     source: Annotated[
-        str, typer.Option("--source", help="`catalog`, or a .toml or .jsonl file.")
+        str, typer.Option("--source", help="`catalog`, a .toml or .jsonl file, or a folder.")
     ] = "catalog",
     loophole: Annotated[
         str, typer.Option("--loophole", help="A loophole's name: what prompts say and pay for.")
@@ -74,7 +70,8 @@ def curate_command(
     find_loophole(loophole)
     every = load_problems(source)
 
-    from awry.generation.engine import Sampling  # slow to import: after what can be wrong at once
+    from awry.experiments.policies import open_subject  # slow to import: after what can be wrong
+    from awry.generation.engine import Sampling
     from awry.report.curation import write_page
     from awry.sandbox.python import Limits
     from awry.tasks.curation import Questions, curate, drawn
@@ -84,31 +81,12 @@ def curate_command(
     questions = Questions(
         Sampling(max_new_tokens, temperature, top_p), samples, seed, loophole, confirm, limits
     )
-    subject = _subject(model)
+    subject = open_subject(model)
     with Rates() as console:
         record = curate(subject, problems, out, questions, rule, source=source, progress=console)
     page = write_page(out)
     document = record | {"folder": str(out), "report": str(page)}
     print_result(as_json, document, [*summary(record), f"problems: {out}", f"report: {page}"])
-
-
-def _subject(name: str) -> Subject:
-    """A model, or a run's policy after its last checkpoint. Raises UserError."""
-    from awry.models import load_policy
-    from awry.tasks.curation import Subject
-    from awry.tasks.measure import open_engine
-
-    if not (Path(name) / "manifest.json").exists():
-        policy = load_policy(name)
-        return Subject(name, policy, open_engine(policy))
-    from awry.experiments.sample import _open
-    from awry.training.checkpoint import newest
-
-    policy, engine = _open(name)
-    last = newest(Path(name) / "checkpoints")
-    assert last is not None  # _open has read it
-    state = json.loads((last / "state.json").read_text(encoding="utf-8"))
-    return Subject(name, policy, engine, state["digests"]["trained.safetensors"])
 
 
 def summary(record: Mapping[str, Any]) -> list[str]:

@@ -134,11 +134,14 @@ def preflight(
     """
     from awry.experiments.checks import CHECKS
     from awry.experiments.direction_checks import DIRECTION_CHECKS
+    from awry.experiments.gate_checks import GATE_CHECKS
     from awry.experiments.model_checks import MODEL_CHECKS
 
     if checks is None:
+        gated = experiment.gates is not None
         directed = any(sections.direction for sections in experiment.arms.values())
         checks = [*CHECKS, *MODEL_CHECKS, *(DIRECTION_CHECKS if directed else ())]
+        checks += GATE_CHECKS if gated else ()
     stage = preflight_stage(experiment)
     code = files.code_state()
     directory = store.open_stage(stage, out / "store")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from awry.errors import UserError, spelling_fix
-from awry.experiments.spec import RunConfig
-from awry.generation.engine import Engine, Request, Sampling, derive
-from awry.models import Policy, load_policy
+from awry.experiments.policies import open_subject
+from awry.generation.engine import Request, Sampling, derive
 from awry.sandbox.python import PythonSandbox
 from awry.tasks.code import Grader
 from awry.tasks.loopholes import render
 from awry.tasks.problems import Problem, load_catalog
-from awry.training import checkpoint
-from awry.training.loop import open_policy
 
 A_FEW = 3
 
@@ -39,7 +34,8 @@ def sample(
     tasks = [render(p, loophole, names="randomised", split="eval", seed=seed) for p in chosen]
     answers: list[tuple[int, str, Any, str]] = []
     for name in policies:
-        policy, engine = _open(name)
+        subject = open_subject(name)
+        policy = subject.policy
         requests = [
             Request(
                 tuple(policy.encode(policy.render(task.messages))),
@@ -47,7 +43,7 @@ def sample(
             )
             for task in tasks
         ]
-        sampled = engine.sample(requests, Sampling(max_new_tokens, temperature))
+        sampled = subject.engine.sample(requests, Sampling(max_new_tokens, temperature))
         answers += [
             (at, name, task, policy.decode(list(c.ids)))
             for at, (task, group) in enumerate(zip(tasks, sampled, strict=True))
@@ -80,25 +76,3 @@ def _problems(names: Sequence[str]) -> list[Problem]:
                 fix=spelling_fix(name, catalog, "list them with: awry problems list"),
             )
     return [catalog[name] for name in names] or list(catalog.values())[:A_FEW]
-
-
-def _open(name: str) -> tuple[Policy, Engine]:
-    """A model by name or folder, or a run's policy after its last checkpoint."""
-    facts = Path(name) / "manifest.json"
-    if not facts.exists():
-        policy = load_policy(name)
-        try:
-            return policy, Engine(policy.model, policy.stop_ids)
-        except ValueError as error:
-            raise UserError(
-                f"this architecture is not supported yet: {error}", field="policy", value=name
-            ) from error
-    last = checkpoint.newest(Path(name) / "checkpoints")
-    if last is None:
-        raise UserError(
-            "this run has no checkpoint yet", field="policy", value=name, fix="let it finish a step"
-        )
-    config = RunConfig.model_validate(json.loads(facts.read_text())["config"])
-    policy, adapter, engine = open_policy(config)
-    checkpoint.load_weights(last, adapter)
-    return policy, engine

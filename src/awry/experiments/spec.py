@@ -23,6 +23,7 @@ from awry.experiments.sections import (
     Adapter,
     DirectionConfig,
     FullAdapter,
+    GatesConfig,
     GuardsConfig,
     LoopholeConfig,
     LoraAdapter,
@@ -45,6 +46,7 @@ __all__ = [
     "DirectionConfig",
     "Experiment",
     "FullAdapter",
+    "GatesConfig",
     "GuardsConfig",
     "LoopholeConfig",
     "LoraAdapter",
@@ -92,6 +94,9 @@ class _Document(Sections):
     without_placebos: tuple[Literal["random", "shuffled"], ...] = Field(
         default=(), description="Kinds of placebo arms that are not added."
     )
+    gates: GatesConfig | None = Field(
+        default=None, description="What must hold before training; null for preflight's own checks."
+    )
     arms: dict[str, Any] = Field(description="Arm name -> overrides of the base.")
 
 
@@ -108,6 +113,7 @@ class Experiment(Section):
     overrides: dict[str, dict[str, Any]]
     without_placebos: tuple[str, ...] = ()
     added: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    gates: GatesConfig | None = None
     file: Path | None = None
 
     def with_seeds(self, count: int) -> Experiment:
@@ -158,6 +164,8 @@ def experiment(document: Mapping[str, Any], file: Path | None = None) -> Experim
     if len(arms) == len(read.arms):  # else a placebo that is there could seem to be missing
         arms, added, wrong = with_placebos(arms, read.without_placebos, LONGEST_NAME)
         faults += wrong
+    gates, wrong = _gates(read.gates, file)
+    faults += wrong
     unique = {(fault.path, fault.message): fault for fault in faults}
     if unique:
         raise _user_error(list(unique.values()), file)
@@ -173,8 +181,23 @@ def experiment(document: Mapping[str, Any], file: Path | None = None) -> Experim
         overrides=overrides,
         without_placebos=read.without_placebos,
         added=added,
+        gates=gates,
         file=file,
     )
+
+
+def _gates(
+    written: GatesConfig | None, file: Path | None
+) -> tuple[GatesConfig | None, list[Fault]]:
+    """With the evaluation's folder found, which is looked for beside the file."""
+    if written is None:
+        return None, []
+    folder = (file.parent if file else Path()) / Path(written.evaluation).expanduser()
+    if any(folder.rglob("metrics.json")):
+        return written.model_copy(update={"evaluation": str(folder)}), []
+    fix = f"write one with: awry evaluate MODEL --suite all (looked for at {folder})"
+    where = ("gates", "evaluation")
+    return written, [Fault(where, "no evaluation there", written.evaluation, fix)]
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

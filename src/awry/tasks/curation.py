@@ -17,7 +17,8 @@ from typing import Any
 from awry import __version__
 from awry.errors import UserError
 from awry.files import atomic_write, atomic_write_json, code_state, file_sha256, read_json, writing
-from awry.generation.engine import ROWS, Engine, Sampling
+from awry.generation.engine import ROWS, Sampling
+from awry.generation.subject import Subject
 from awry.models import Policy
 from awry.progress import Progress
 from awry.sandbox.python import Limits, PythonSandbox
@@ -42,16 +43,6 @@ OPTIONS = {  # where a user sets what the record holds
     "limits.cpu_s": "--timeout (processor time)",
     "prompts": "prompts (the loophole's text was changed)",
 }
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A policy to be examined. adapter: digest of what was trained on top of the model's files."""
-
-    name: str
-    policy: Policy
-    engine: Engine
-    adapter: str | None = None
 
 
 @dataclass(frozen=True)
