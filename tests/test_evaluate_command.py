@@ -245,24 +245,21 @@ def test_the_howto_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "evaluations/tiny-random/greetings/metrics.json").is_file()
 
 
-def test_compare_refuses_another_dtype_or_template_by_name(evaluated: Any, tmp_path: Path) -> None:
-    out, _ = evaluated
-    asked = ("--benchmark", "awry_battery", *SHORT)
-    document("evaluate", "tiny-random", *asked, "--dtype", "bfloat16", "--out", tmp_path / "half")
+def test_compare_refuses_another_dtype_or_template_by_name(tmp_path: Path) -> None:
     policy = load_policy("tiny-random", "float32")
     policy.tokenizer.chat_template += "{# another #}"  # pyright: ignore[reportOperatorIssue]
     policy.model.save_pretrained(tmp_path / "model")
     policy.tokenizer.save_pretrained(tmp_path / "model")
-    document(
-        "evaluate", tmp_path / "model", *asked, "--dtype", "float32", "--out", tmp_path / "other"
-    )
-    (other,) = (tmp_path / "other").iterdir()
-    here, half = out / "tiny-random", tmp_path / "half/tiny-random"
-    same = str(load_policy("tiny-random").dtype) == "torch.bfloat16"
-    for pair, field in (
-        ((other, half), "dtype"),
-        ((here if not same else half, other), "template"),
+    folders: dict[str, str] = {}
+    for name, path, dtype in (
+        ("plain", "tiny-random", "float32"),
+        ("dtype", "tiny-random", "bfloat16"),
+        ("template", tmp_path / "model", "float32"),
     ):
-        done = awry("compare", *pair)
+        asked = ("--benchmark", "awry_battery", *SHORT, "--dtype", dtype, "--out", tmp_path / name)
+        folders[name] = document("evaluate", path, *asked)["policies"][0]["folder"]
+    for field in ("dtype", "template"):
+        done = awry("compare", folders["plain"], folders[field])
         assert isinstance(done.exception, UserError), done.output
-        assert field in done.exception.render()
+        assert done.exception.message.endswith(f"conditions: {field}")
+        assert awry("compare", folders["plain"], folders[field], "--allow", field).exit_code == 0
