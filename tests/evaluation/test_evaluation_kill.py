@@ -1,6 +1,6 @@
 """kill -9 at random moments of an evaluation: the results are those of a calm one.
 
-AWRY_KILLS=100 pytest tests/evaluation/test_kill.py kills a hundred times; the default is twenty.
+AWRY_KILLS=100 pytest tests/evaluation/test_evaluation_kill.py kills a hundred times; the default is twenty.
 """
 
 from __future__ import annotations
