@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_evaluations import CONDITIONS
 
 from awry.errors import UserError
 from awry.evaluation.conditions import (
@@ -21,6 +20,7 @@ from awry.evaluation.conditions import (
     shown,
     split,
 )
+from fake_evaluations import CONDITIONS
 
 
 def flat(**changes: Any) -> dict[str, Any]:

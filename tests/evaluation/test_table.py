@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_evaluations import items, row, write
 
 from awry.errors import UserError
 from awry.evaluation.table import (
@@ -20,6 +19,7 @@ from awry.evaluation.table import (
     span_text,
 )
 from awry.statistics import Interval
+from fake_evaluations import items, row, write
 
 RIGHT = items([1, 0, 1, 1])
 
