@@ -16,6 +16,7 @@ from awry.experiments.spec import (
     DirectionConfig,
     Experiment,
     FullAdapter,
+    GatesConfig,
     LoraAdapter,
     RunConfig,
     Sections,
@@ -441,7 +442,11 @@ def test_the_reference_page_names_every_field() -> None:
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     listed = {name.strip(" `"): default.strip(" `") for _, name, default, *_ in rows}
     top = {"name": "required", "question": "empty", "seeds": "[0]", "arms": "required"}
-    top["without_placebos"] = "[]"
+    top |= {"without_placebos": "[]", "gates": "null"}
+    top |= {
+        f"gates.{name}": shown(v)
+        for name, v in fields(GatesConfig).items()
+    }
     assert listed == top | {name: shown(value) for name, value in fields(Sections).items()}
 
 
