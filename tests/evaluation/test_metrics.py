@@ -57,6 +57,7 @@ def test_means_of_groups_resample_within_groups() -> None:
 def test_a_value_that_is_not_the_mean_of_its_items_gets_no_interval_of_it() -> None:
     assert row(Metric("m", 0.9, 3, {"a": 0.0, "b": 1.0, "c": 0.0}))["interval"] is None
     assert row(Metric("m", 0.9, 3))["interval"] is None
+    assert row(Metric("m", 0.9, 3, {"a": 0.0}, interval=(0.8, 1)))["interval"] == [0.8, 1.0]
 
 
 def test_missing_marks_withhold_a_number() -> None:

@@ -120,6 +120,21 @@ def test_an_interrupted_evaluation_ends_the_same(
     assert sum(len(seeds) for call in engine.asked for _, seeds in call) == 18 - len(saved)
 
 
+def test_batches_stay_those_of_the_first_session(
+    calm: Path, respondent: InProcess, tmp_path: Path
+) -> None:
+    """They decide how answers round: another machine's own size must not change them midway."""
+    with pytest.raises(KeyboardInterrupt):
+        run(respondent, tmp_path, (WORDS_BENCHMARK, PLAIN), progress=Stops(5))
+    engine = respondent.engine
+    assert isinstance(engine, Counting)
+    engine.asked.clear()
+    run(respondent, tmp_path, (WORDS_BENCHMARK, PLAIN), batch=14)
+    assert {len(call) for call in engine.asked} == {1, 2}
+    words = "tiny-random/words"
+    assert contents(tmp_path / words) == contents(calm / words)
+
+
 def test_what_is_done_is_not_asked_again(calm: Path, respondent: InProcess, tmp_path: Path) -> None:
     shutil.copytree(calm, tmp_path / "again")
     engine = respondent.engine

@@ -58,9 +58,8 @@ def _number(value: float | None) -> float | None:
 
 def interval_of(metric: Metric, value: float) -> list[float] | None:
     """The metric's own interval, or one made from its items; None where they do not make it up."""
-    own = getattr(metric, "interval", None)
-    if own is not None:
-        return [float(own[0]), float(own[1])]
+    if metric.interval is not None:
+        return [float(bound) for bound in metric.interval]
     items = metric.per_item
     if not items:
         return None

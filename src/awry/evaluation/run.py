@@ -16,12 +16,13 @@ from typing import Any
 
 from awry import __version__
 from awry.errors import UserError
-from awry.evaluation import metrics, record, scorers
+from awry.evaluation import record
 from awry.evaluation.items import Ask, Benchmark, Item, Loaded, Options, Response
-from awry.evaluation.record import ITEMS, METRICS, RECORD, RESPONSES, Stored
+from awry.evaluation.record import ITEMS, RECORD, RESPONSES, Stored
 from awry.evaluation.responses import Questions, Respondent
 from awry.evaluation.scorers import Scorer
-from awry.files import atomic_write_json, code_state, file_sha256, read_json, writing
+from awry.evaluation.scoring import mark_and_measure
+from awry.files import code_state, file_sha256, read_json, writing
 from awry.progress import Progress
 
 OPTIONS = {  # where a user sets what a folder's conditions hold
@@ -91,7 +92,9 @@ def evaluate(
         with record.alone(folder):
             asking = _Asking(folder, respondent, benchmark, options, items, seed, batch, progress)
             stored = asking.finish()
-            done[benchmark.name] = _score(stored, benchmark, own[benchmark.name], progress)
+            done[benchmark.name] = mark_and_measure(
+                stored, benchmark, own[benchmark.name], progress
+            )
     return {"subject": respondent.subject, "folder": str(home), "benchmarks": done}
 
 
@@ -116,7 +119,7 @@ def rescore(
     for stored, benchmark in zip(found, benchmarks, strict=True):
         with record.alone(stored.folder):
             using = list(find_scorers(benchmark))
-            done[str(stored.folder)] = _score(stored, benchmark, using, progress)
+            done[str(stored.folder)] = mark_and_measure(stored, benchmark, using, progress)
     return done
 
 
@@ -364,76 +367,3 @@ def _short(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value)) or "all"
     return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
-
-
-# ---- scoring -------------------------------------------------------------------------------------
-def _score(
-    stored: Stored, benchmark: Benchmark, using: Sequence[Scorer], progress: Progress
-) -> dict[str, Any]:
-    """Marks of every scorer in use, then the metrics from all marks there are; metrics.json."""
-    folder, kept = stored.folder, stored.record
-    for scorer in using:
-        _mark(stored, scorer, progress)
-    asked = {response.item for response in stored.responses}
-    items = [item for item in stored.items if item.id in asked]
-    found = benchmark.metrics(items, stored.responses, stored.marks)
-    corrected = scorers.corrections(items, stored.responses, stored.marks, using)
-    rows = metrics.rows(benchmark, [*found, *corrected], len(stored.responses))
-    document = {
-        "awry": __version__,
-        "kind": "metrics",
-        "subject": kept["subject"],
-        "conditions": kept["conditions"],
-        "metrics": [*rows, *_corrected_before(stored, rows, using)],
-    }
-    atomic_write_json(folder / METRICS, document)
-    if not kept["finished"]:
-        kept["finished"] = True
-        record.save_record(folder, kept)
-    return document
-
-
-def _mark(stored: Stored, scorer: Scorer, progress: Progress) -> None:
-    """Marks of one scorer, unless they are there: by the same identity and none missing."""
-    name, kept = scorer.name, stored.record
-    identity = json.loads(json.dumps(scorer.identity))
-    same = kept["conditions"]["scorers"].get(name) == identity
-    if name in stored.marks and same and not record.missing_marks(stored.marks[name]):
-        return
-    begun = False
-
-    def told(done: int, total: int) -> None:
-        nonlocal begun
-        if not begun and done < total:
-            progress.begin(f"{kept['benchmark']}: {name}", 0, 0, total)
-            begun = True
-        if begun:
-            progress.step(done, {})
-
-    marks = scorer.score(stored.items, stored.responses, told)
-    file = record.marks_file(name)
-    # no kill may leave marks under the identity of another scorer
-    kept["conditions"]["scorers"].pop(name, None)
-    kept["scores"].pop(name, None)
-    record.save_record(stored.folder, kept)
-    record.write_marks(stored.folder / file, stored.responses, marks)
-    kept["conditions"]["scorers"][name] = identity
-    kept["scores"][name] = {"file": file, "missing": record.missing_marks(marks)}
-    record.save_record(stored.folder, kept)
-    stored.marks[name] = record.read_marks(stored.folder / file, stored.responses)
-
-
-def _corrected_before(
-    stored: Stored, rows: Sequence[Mapping[str, Any]], using: Sequence[Scorer]
-) -> list[dict[str, Any]]:
-    """Rows that only a scorer in use can make, of scorers whose marks stay though they are not."""
-    others = stored.marks.keys() - {scorer.name for scorer in using}
-    here = {row["metric"] for row in rows}
-    before = (read_json(stored.folder / METRICS) or {}).get("metrics", [])
-    return [
-        row
-        for row in before
-        if "_corrected[" in row["metric"]
-        and row["metric"] not in here
-        and row["metric"].partition("[")[2].removesuffix("]") in others
-    ]
