@@ -38,7 +38,7 @@ COMMANDS = [
     ("verify-direction",),
     *[("models", name) for name in ("list", "fetch", "show")],
     *[("problems", name) for name in ("list", "show", "validate", "measure", "import")],
-    *[(name,) for name in ("curate", "evaluate", "score", "compare")],
+    *[(name,) for name in ("curate", "evaluate", "score", "compare", "export")],
     *[("benchmarks", name) for name in ("list", "show")],
     *[("judge", name) for name in ("fit", "check")],
     ("sandbox", "doctor"),

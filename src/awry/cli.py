@@ -27,6 +27,7 @@ from awry.evaluate_command import (
     evaluate_command,
     score_command,
 )
+from awry.export_command import EXPORT_EPILOG, export_command
 from awry.judge_commands import judge_app
 from awry.model_commands import models_app
 from awry.output import Json, print_result, print_table
@@ -230,6 +231,7 @@ app.command("curate", epilog=EPILOG)(curate_command)
 app.command("evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command("score", epilog=SCORE_EPILOG)(score_command)
 app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
+app.command("export", epilog=EXPORT_EPILOG)(export_command)
 
 
 @app.command("extract", epilog="Example: awry extract --adapter singular_values --out mine")

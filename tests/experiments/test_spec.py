@@ -443,10 +443,7 @@ def test_the_reference_page_names_every_field() -> None:
     listed = {name.strip(" `"): default.strip(" `") for _, name, default, *_ in rows}
     top = {"name": "required", "question": "empty", "seeds": "[0]", "arms": "required"}
     top |= {"without_placebos": "[]", "gates": "null"}
-    top |= {
-        f"gates.{name}": shown(v)
-        for name, v in fields(GatesConfig).items()
-    }
+    top |= {f"gates.{name}": shown(v) for name, v in fields(GatesConfig).items()}
     assert listed == top | {name: shown(value) for name, value in fields(Sections).items()}
 
 
