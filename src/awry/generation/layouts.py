@@ -178,14 +178,6 @@ def _attend(
     return out.reshape(1, heads, n, size).transpose(1, 2)
 
 
-def _narrow(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
-    """Attention of few queries [R, K, M, D] to many keys [R, K, W, D] under bias [R, 1, 1, W]. Keys
-    times queries, for a CPU reads the keys as they lie; up to twice as fast as the fused kernel,
-    which packs them first."""
-    scores = (k @ q.transpose(-1, -2)).transpose(-1, -2).float() * scale  # [R, K, M, W]
-    return (scores + bias).softmax(-1).to(q.dtype) @ v
-
-
 class Slots:
     """One new token for each of R rows. A row's text is `lengths[row]` tokens long so far."""
 
@@ -230,13 +222,13 @@ class Slots:
             for layer in range(len(held)):
                 held[layer] = held[layer][:, :, :width][rows]
 
-    def begin(self) -> None:
+    def begin(self, dtype: torch.dtype) -> None:
         """Before a token is added to every row."""
         self._width = int(self.lengths.max()) + 1
         self._reserve(self._width)
         columns = torch.arange(self._width, device=self.lengths.device)
         hidden = columns > self.lengths[:, None]
-        self._bias = torch.zeros(hidden.shape, device=hidden.device)
+        self._bias = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
         self._bias = self._bias.masked_fill_(hidden, float("-inf"))[:, None, None]
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -245,12 +237,13 @@ class Slots:
         values[self._rows, :, self.lengths] = v[:, :, 0]
         rows, heads, _, size = q.shape
         folded = q.view(rows, k.shape[1], heads // k.shape[1], size)
-        keys, values = keys[:, :, : self._width], values[:, :, : self._width]
-        if q.device.type == "cpu":
-            out = _narrow(folded, keys, values, self._bias, scale)
-        else:
-            bias = self._bias.to(q.dtype).expand(-1, -1, folded.shape[2], -1)
-            out = F.scaled_dot_product_attention(folded, keys, values, attn_mask=bias, scale=scale)
+        out = F.scaled_dot_product_attention(
+            folded,
+            keys[:, :, : self._width],
+            values[:, :, : self._width],
+            attn_mask=self._bias.expand(-1, -1, folded.shape[2], -1),
+            scale=scale,
+        )
         return out.reshape(rows, 1, heads, size)
 
     def _reserve(self, width: int) -> None:

@@ -108,7 +108,7 @@ def generate(
             owners = [one for one in owners if one is not None]
             every, free = torch.arange(len(kept), device=device), []
         if len(free) < len(owners):
-            slots.begin()
+            slots.begin(model.dtype)
             states = attention.run(model, chosen[:, None], slots.lengths[:, None], slots)[:, 0]
             slots.lengths += live
         if waiting and len(free) >= max(1, len(owners) // 8):
