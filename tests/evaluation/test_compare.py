@@ -63,6 +63,11 @@ def test_equal_answers_are_undecided_without_a_margin_and_equivalent_with_one(tm
     assert r.detectable > 0.05
 
 
+def test_one_item_could_not_have_shown_any_difference(tmp_path: Path):
+    (r,) = two(tmp_path, [0.0], [1.0]).rows
+    assert (r.verdict, r.detectable) == ("undecided", None)
+
+
 def test_a_real_difference_within_the_margin_is_called_equivalent_and_said_so(tmp_path: Path):
     base = [0.5] * 400
     rng = random.Random(0)

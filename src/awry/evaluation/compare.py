@@ -63,7 +63,7 @@ class Row:
 
     p_holm, equivalence_holm: adjusted over the whole table. smallest_p: what the test could have
     reached. detectable: smallest true difference found with this power at the family's level, None
-    where the number of seeds rules out finding any.
+    where the number of seeds rules out finding any, or it would have to exceed the whole scale.
     """
 
     benchmark: str
@@ -202,7 +202,8 @@ def judge(rows: Sequence[Row], *, alpha: float = ALPHA, power: float = POWER) ->
                     f"smallest p is {row.smallest_p:.2g}; it takes {_seeds_enough(row, alpha)}"
                 )
             else:
-                detectable = detectable_difference(row.sources, alpha=alpha / family, power=power)
+                found = detectable_difference(row.sources, alpha=alpha / family, power=power)
+                detectable = found if found <= row.span else None
         out.append(
             replace(
                 row,
