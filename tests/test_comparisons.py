@@ -58,7 +58,9 @@ def test_holm_rejects_what_the_steps_reject():
 
 
 def test_holm_against_statsmodels():
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    multitest = pytest.importorskip(
+        "statsmodels.stats.multitest", reason="the oracle statsmodels is not installed"
+    )
     ps = [0.001, 0.8, 0.02, 0.02, 0.04, 0.3]
     assert holm(ps) == pytest.approx(list(multitest.multipletests(ps, method="holm")[1]))
 
@@ -96,7 +98,9 @@ def test_sign_flips_equal_all_flips(differences):
 def test_on_zeros_and_ones_it_is_mcnemars_exact_test(gained, lost):
     found = sign_flip_test([1.0] * gained + [-1.0] * lost + [0.0] * 50)
     assert found.p == pytest.approx(stats.binomtest(gained, gained + lost).pvalue)
-    contingency = pytest.importorskip("statsmodels.stats.contingency_tables")
+    contingency = pytest.importorskip(
+        "statsmodels.stats.contingency_tables", reason="the oracle statsmodels is not installed"
+    )
     table = [[20, lost], [gained, 30]]
     assert found.p == pytest.approx(contingency.mcnemar(table, exact=True).pvalue)
 
@@ -304,7 +308,9 @@ def test_equivalence_is_two_one_sided_tests():
         stats.ttest_1samp(values, 0.06, alternative="less").pvalue,
     )
     assert p == pytest.approx(by_hand, abs=1e-6)
-    weightstats = pytest.importorskip("statsmodels.stats.weightstats")
+    weightstats = pytest.importorskip(
+        "statsmodels.stats.weightstats", reason="the oracle statsmodels is not installed"
+    )
     assert p == pytest.approx(
         weightstats.ttost_paired(np.array(values), np.zeros(30), -0.06, 0.06)[0]
     )

@@ -38,7 +38,9 @@ def test_kaplan_meier_textbook():
 
 
 def test_kaplan_meier_against_statsmodels():
-    duration = pytest.importorskip("statsmodels.duration.survfunc")
+    duration = pytest.importorskip(
+        "statsmodels.duration.survfunc", reason="the oracle statsmodels is not installed"
+    )
     theirs = duration.SurvfuncRight(np.array(TIMES), np.array(SEEN, dtype=int))
     ours = {s.time: s.share for s in kaplan_meier(TIMES, SEEN)}
     assert ours == pytest.approx(dict(zip(theirs.surv_times, theirs.surv_prob, strict=True)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from awry.evaluation.scorers import Scorer
 from awry.evaluation.scoring import mark_and_measure
 from awry.files import code_state, file_sha256, read_json, writing
 from awry.progress import Progress
+from awry.resuming import demand_same
 
 OPTIONS = {  # where a user sets what a folder's conditions hold
     "template": "PATH (its chat template)",
@@ -41,6 +42,9 @@ OPTIONS = {  # where a user sets what a folder's conditions hold
     "sampling.max_new_tokens": "--max-new-tokens",
     "sampling.temperature": "--temperature",
     "seed": "--seed",
+    "sampling.top_p": "--benchmark (its sampling)",
+    "benchmark": "--benchmark",
+    "version": "--benchmark (its version)",
     "weights": "PATH (its weights)",
     "adapter": "PATH (its adapter)",
 }
@@ -193,7 +197,7 @@ class _Asking:
         before = {k: v for k, v in found["conditions"].items() if k != "scorers"}
         identity = {k: found["subject"][k] for k in ("weights", "adapter")}
         now = conditions | {k: subject[k] for k in ("weights", "adapter")}
-        _same(before | identity, now, self.folder)
+        demand_same(before | identity, now, self.folder, what="evaluation", options=OPTIONS)
         return found
 
     def finish(self) -> Stored:
@@ -331,39 +335,3 @@ def _conditions(
         "samples": questions.samples,
         "seed": questions.seed,
     }
-
-
-def _same(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to mix two evaluations in one folder."""
-    flat_before, flat_now = _flat(before), _flat(now)
-    errors = [
-        UserError(
-            "differs from the evaluation in this folder",
-            field=OPTIONS.get(name, name),
-            value=f"{_short(flat_before.get(name))} there, {_short(flat_now.get(name))} now",
-            file=folder,
-            fix="give the same settings to go on with it, or another --out",
-        )
-        for name in dict.fromkeys([*flat_now, *flat_before])
-        if flat_before.get(name) != flat_now.get(name)
-    ]
-    if errors:
-        first, *rest = errors
-        first.also = tuple(rest)
-        raise first
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{k}": v for k, v in value.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
-def _short(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "all"
-    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)

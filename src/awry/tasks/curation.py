@@ -21,6 +21,7 @@ from awry.generation.engine import ROWS, Sampling
 from awry.generation.subject import Subject
 from awry.models import Policy
 from awry.progress import Progress
+from awry.resuming import demand_same
 from awry.sandbox.python import Limits, PythonSandbox
 from awry.tasks.bands import Rule, Score, confirmation, judge, summarise
 from awry.tasks.code import Grader
@@ -43,6 +44,7 @@ OPTIONS = {  # where a user sets what the record holds
     "limits.cpu_s": "--timeout (processor time)",
     "prompts": "prompts (the loophole's text was changed)",
 }
+SAME: dict[str, Any] = {"what": "curation", "options": OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -180,9 +182,9 @@ class _Folder:
         before = found.get("confirm") or 0
         if before and confirm:
             settings = settings | {"confirm": confirm}
-            _same(found["settings"] | {"confirm": before}, settings, self.out)
+            demand_same(found["settings"] | {"confirm": before}, settings, self.out, **SAME)
         else:
-            _same(found.get("settings"), settings, self.out)
+            demand_same(found.get("settings"), settings, self.out, **SAME)
         confirm = confirm or (before if found.get("confirmed") else 0)
         self.record = found | {"confirm": confirm}
         return confirm
@@ -281,39 +283,6 @@ class _Folder:
             for s in scores
             if s.id in asked and s.digest == asked[s.id].digest and s.samples == samples
         }
-
-
-def _same(found: object, wanted: Mapping[str, Any], out: Path) -> None:
-    """Refuse to mix two curations in one folder."""
-    before, now = _flat(found), _flat(wanted)
-    errors = [
-        UserError(
-            "differs from the curation in this folder",
-            field=OPTIONS.get(name, f"--{name}"),
-            value=f"{_short(before.get(name))} there, {_short(now.get(name))} now",
-            file=out,
-            fix="give the same settings to go on with it, or another --out",
-        )
-        for name in dict.fromkeys([*now, *before])
-        if before.get(name) != now.get(name)
-    ]
-    if errors:
-        first, *rest = errors
-        first.also = tuple(rest)
-        raise first
-
-
-def _flat(value: object, at: str = "") -> dict[str, object]:
-    if isinstance(value, Mapping):
-        parts = [_flat(v, f"{at}.{k}" if at else str(k)) for k, v in value.items()]
-        return {name: leaf for part in parts for name, leaf in part.items()}
-    return {at: value}
-
-
-def _short(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(f"{v:g}" for v in value)
-    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def _sha256(texts: Any) -> str:
