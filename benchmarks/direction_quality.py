@@ -57,6 +57,8 @@ def within(strata: Sequence[tuple[int, int]], hacks: Tensor, scores: Tensor) -> 
     for stratum in dict.fromkeys(strata):
         here = torch.tensor([s == stratum for s in strata])
         a, b = scores[here & hacks], scores[here & ~hacks]
+        if not len(a) or not len(b):  # thinned to --answers, a step may have kept one kind only
+            continue
         wins += auroc(a, b) * len(a) * len(b)
         pairs += len(a) * len(b)
     return wins / pairs
