@@ -15,15 +15,12 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from awry.errors import UserError
 from awry.sandbox.program import Limits, Outcome, Program, SandboxError, Status
 from awry.sandbox.values import Failed, Iterable, Nodes, Returned
 from awry.sandbox.worker import Request, Worker
-
-if TYPE_CHECKING:
-    from awry.experiments.sections import SandboxConfig
 
 __all__ = [
     "Failed",
@@ -38,19 +35,12 @@ __all__ = [
     "Returned",
     "SandboxError",
     "Status",
-    "open_sandbox",
 ]
 
 Isolation = Literal["auto", "require", "namespaces", "landlock", "rlimits"]
 # What `isolation="require"` insists on.
 REQUIRED = ("pidns", "netns", "ipcns", "tmpfs-root", "seccomp", "rlimits")
 _AHEAD = 2  # programs a server is given at a time: it need not wait for us between two
-
-
-def open_sandbox(config: SandboxConfig) -> PythonSandbox:
-    """The sandbox that an experiment's `sandbox` section asks for."""
-    limits = Limits(wall_s=config.wall_s, cpu_s=config.cpu_s, memory_mb=config.memory_mb)
-    return PythonSandbox(limits=limits, isolation=config.isolation)
 
 
 class IsolationWarning(UserWarning):

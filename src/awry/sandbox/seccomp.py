@@ -53,6 +53,7 @@ _PATHS = (
     *("symlink", "symlinkat", "link", "linkat", "chmod", "fchmod", "fchmodat", "truncate"),
     *("utime", "utimes", "utimensat", "chown", "fchownat"),
 )
+_RENAMES = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
 
 _NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag of clone(2)
 _CLONE_THREAD = 0x00010000
@@ -114,13 +115,17 @@ def server_filter() -> Filter | None:
     return Filter([*lines, (_RETURN, 0, 0, _ERRNO | errno.EPERM)])
 
 
-def child_filter(contained: bool) -> Filter | None:
-    """contained: process ids and files are private, so signals and paths cannot reach outside."""
+def child_filter(contained: bool, renames: bool = False) -> Filter | None:
+    """contained: process ids and files are private, so signals and paths cannot reach outside.
+
+    renames: something else limits where files are renamed and removed (Landlock).
+    """
     numbers = _numbers()
     if numbers is None:
         return None
     lines = _prologue()
-    for name in ("fork", "vfork", *(() if contained else ("tkill", *_PATHS))):
+    paths = [name for name in _PATHS if not (renames and name in _RENAMES)]
+    for name in ("fork", "vfork", *(() if contained else ("tkill", *paths))):
         lines += _answer(numbers.get(name), _ERRNO | errno.EPERM)
     lines += _when(numbers["clone"], 0, (_ANY_BIT, _CLONE_THREAD), deny=False)
     if not contained:
