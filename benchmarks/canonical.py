@@ -70,7 +70,8 @@ def graded(problems: list[Problem], codes: list[str], grader: Grader) -> list[Ve
 
 def compare(form: str, path: str, grader: Grader, seconds: float, limit: int | None) -> list[int]:
     """[passing here, passing plain], and everything worth telling on stdout."""
-    problems = list(read_problems(form, path).problems)[:limit]
+    read = read_problems(form, path).problems
+    problems = [problem for problem in read if isinstance(problem, Problem)][:limit]
     rows = {FORMATS[form].identify(row, i): row for i, row in enumerate(read_rows(path)[1])}
     begun = time.perf_counter()
     here = graded(problems, [p.canonical for p in problems], grader)

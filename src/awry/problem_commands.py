@@ -140,7 +140,9 @@ def problems_import(
     form: Annotated[
         str,
         typer.Argument(
-            metavar="FORMAT", help="leetcode, steering, humaneval or mbpp.", show_default=False
+            metavar="FORMAT",
+            help="leetcode, steering, humaneval or mbpp; theorems: lean, minif2f, lean-workbook.",
+            show_default=False,
         ),
     ],
     source: Annotated[
@@ -187,7 +189,7 @@ def problems_import(
     check_output(out)
     wanted = Wanted(tuple(difficulty or ()), split, limit, min_tests, max_tests, max_statement)
     found = read_problems(form, source, wanted, revision=revision, file=file)
-    if validated:
+    if validated and found.problems[0].kind == "code":
         from awry.tasks.code import Grader
 
         with _sandbox(timeout) as sandbox, Checked() as console:
@@ -209,7 +211,10 @@ def _told(found: Import) -> list[str]:
     slow = sum(row.detail.endswith(("timed out", "not reached")) for row in found.dropped)
     if slow:
         lines.append(f"{slow} canonical solutions ran out of time: see --timeout and --max-tests")
-    few = sum(len(problem.tests) < 6 and not problem.check for problem in found.problems)
+    if found.problems and found.problems[0].kind == "proof":
+        proofs = sum(p.kind == "proof" and bool(p.proof) for p in found.problems)
+        return [*lines, f"{proofs} of them come with a proof; none was checked (`awry lean check`)"]
+    few = sum(p.kind == "code" and len(p.tests) < 6 and not p.check for p in found.problems)
     if few:
         lines.append(
             f"{few} of them have fewer than 6 tests: a wrong answer may pass (--min-tests)"

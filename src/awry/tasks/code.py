@@ -9,6 +9,7 @@ shared).
 from __future__ import annotations
 
 import ast
+import platform
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -89,6 +90,17 @@ class Grader:
 
     def __init__(self, sandbox: PythonSandbox) -> None:
         self.sandbox = sandbox
+
+    @property
+    def isolation(self) -> str:
+        return self.sandbox.isolation
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return self.sandbox.missing
+
+    def identity(self) -> dict[str, str]:
+        return {"python": platform.python_version()}
 
     def grade(self, answers: Sequence[tuple[TaskPrompt, str]]) -> list[Verdict]:
         """Verdicts in the order of the answers, from at most five sandbox batches.

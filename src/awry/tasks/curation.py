@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,10 @@ from awry.generation.subject import Subject
 from awry.models import Policy
 from awry.progress import Progress
 from awry.resuming import demand_same
-from awry.sandbox.python import Limits, PythonSandbox
 from awry.tasks.bands import Rule, Score, confirmation, judge, summarise
-from awry.tasks.code import Grader
 from awry.tasks.curated import CONFIRMED, PROBLEMS, RECORD, SAMPLES
+from awry.tasks.kinds import BOUNDS, AnyProblem, Bounds, kind_of, open_grader
 from awry.tasks.measure import Examiner, prompt
-from awry.tasks.problems import Problem
 
 OPTIONS = {  # where a user sets what the record holds
     "policy.weights": "--model",
@@ -49,17 +47,18 @@ SAME: dict[str, Any] = {"what": "curation", "options": OPTIONS}
 
 @dataclass(frozen=True)
 class Questions:
-    """How each problem is asked. confirm: fresh answers to each kept problem, 0 for none."""
+    """How each problem is asked. confirm: fresh answers to each kept problem, 0 for none. bounds:
+    None for those of the problems' kind."""
 
     sampling: Sampling
     samples: int = 16
     seed: int = 0
     loophole: str = "none"
     confirm: int = 0
-    limits: Limits = field(default_factory=Limits)
+    bounds: Bounds | None = None
 
 
-def drawn(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
+def drawn(problems: Sequence[AnyProblem], limit: int | None) -> list[AnyProblem]:
     """At most `limit` problems, those whose ids hash lowest: the same ones in every session."""
     if limit is None or limit >= len(problems):
         return list(problems)
@@ -69,7 +68,7 @@ def drawn(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
 
 def curate(
     subject: Subject,
-    problems: Sequence[Problem],
+    problems: Sequence[AnyProblem],
     out: Path,
     questions: Questions,
     rule: Rule,
@@ -84,6 +83,8 @@ def curate(
     """
     policy = subject.policy
     asked, left_out, prompts = _prompts(policy, problems, questions)
+    kind = kind_of(problems)
+    bounds = questions.bounds or BOUNDS[kind]
     fixed = {
         "policy": asdict(policy.digests) | {"adapter": subject.adapter},
         "dtype": str(policy.dtype).removeprefix("torch."),
@@ -95,7 +96,7 @@ def curate(
         "prompts": prompts,
         "band": list(rule.band),
         "by": rule.by,
-        "limits": {"wall_s": questions.limits.wall_s, "cpu_s": questions.limits.cpu_s},
+        "limits": {"wall_s": bounds.wall_s, "cpu_s": bounds.cpu_s},
     }
     facts = {
         "model": subject.name,
@@ -105,14 +106,14 @@ def curate(
     }
     folder = _Folder(out, rule, progress)
     confirm = folder.open(fixed, facts, questions.confirm)
-    with PythonSandbox(limits=questions.limits) as sandbox:
-        folder.conditions = {"isolation": sandbox.isolation, "code": code_state()}
+    with open_grader(kind, bounds) as grader:
+        folder.conditions = {"isolation": grader.isolation, "code": code_state()}
 
         def examiner(samples: int, purpose: str) -> Examiner:
             return Examiner(
                 policy,
                 subject.engine,
-                Grader(sandbox),
+                grader,
                 samples=samples,
                 sampling=questions.sampling,
                 seed=questions.seed,
@@ -132,14 +133,14 @@ def curate(
 
 
 def _prompts(
-    policy: Policy, problems: Sequence[Problem], questions: Questions
-) -> tuple[list[Problem], list[dict[str, str]], str]:
+    policy: Policy, problems: Sequence[AnyProblem], questions: Questions
+) -> tuple[list[AnyProblem], list[dict[str, str]], str]:
     """Problems from the shortest prompt to the longest, those that do not fit into the model's
     window, and a digest of all prompts. Batches of like prompts are hardly padded.
     """
     window = getattr(policy.model.config, "max_position_embeddings", None)
     room = None if window is None else window - questions.sampling.max_new_tokens
-    sized: list[tuple[int, str, Problem]] = []
+    sized: list[tuple[int, str, AnyProblem]] = []
     left_out: list[dict[str, str]] = []
     digests: list[str] = []
     for problem in problems:
@@ -201,7 +202,7 @@ class _Folder:
     def examine(
         self,
         examiner: Examiner,
-        problems: Sequence[Problem],
+        problems: Sequence[AnyProblem],
         name: str,
         label: str,
     ) -> list[Score]:
@@ -240,7 +241,7 @@ class _Folder:
         return [scores[p] for p in sorted(p.id for p in problems)]
 
     def finish(
-        self, scores: list[Score], kept: list[Problem], fresh: list[Score]
+        self, scores: list[Score], kept: list[AnyProblem], fresh: list[Score]
     ) -> dict[str, Any]:
         chosen = sorted(kept, key=lambda p: p.id)
         ids = {p.id for p in chosen}
@@ -267,7 +268,7 @@ class _Folder:
         with writing(self.out), (self.out / "timings.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
 
-    def _read(self, file: Path, asked: Mapping[str, Problem], samples: int) -> dict[str, Score]:
+    def _read(self, file: Path, asked: Mapping[str, AnyProblem], samples: int) -> dict[str, Score]:
         if not file.exists():
             return {}
         names = [f.name for f in fields(Score)]

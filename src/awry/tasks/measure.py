@@ -19,8 +19,8 @@ from awry.models import Policy, load_policy
 from awry.sandbox.python import PythonSandbox
 from awry.tasks.bands import Score
 from awry.tasks.code import Grader
+from awry.tasks.kinds import AnyProblem, Grading, Task, ask
 from awry.tasks.labels import Label
-from awry.tasks.loopholes import TaskPrompt, render
 from awry.tasks.problems import Problem
 
 CHUNK = 8  # problems sampled and saved together: what a kill can lose
@@ -37,7 +37,7 @@ class Examiner:
         self,
         policy: Policy,
         engine: Engine,
-        grader: Grader,
+        grader: Grading,
         *,
         samples: int,
         sampling: Sampling,
@@ -49,7 +49,7 @@ class Examiner:
         self.samples, self.sampling, self.seed = samples, sampling, seed
         self.loophole, self.purpose = loophole, purpose
 
-    def examine(self, problems: Sequence[Problem]) -> list[Score]:
+    def examine(self, problems: Sequence[AnyProblem]) -> list[Score]:
         """One score per problem, from one call of the engine and one of the grader."""
         asked = [prompt(self.policy, p, self.loophole, self.seed) for p in problems]
         tasks = [task for task, _ in asked]
@@ -79,15 +79,15 @@ class Examiner:
             )
         return scores
 
-    def _seeds(self, problem: Problem) -> tuple[int, ...]:
+    def _seeds(self, problem: AnyProblem) -> tuple[int, ...]:
         return tuple(derive(self.purpose, self.seed, problem.id, i) for i in range(self.samples))
 
 
 def prompt(
-    policy: Policy, problem: Problem, loophole: str, seed: int
-) -> tuple[TaskPrompt, tuple[int, ...]]:
+    policy: Policy, problem: AnyProblem, loophole: str, seed: int
+) -> tuple[Task, tuple[int, ...]]:
     """The task that an examined policy gets, and its prompt's tokens."""
-    task = render(problem, loophole, names="fixed", split="train", seed=seed)
+    task = ask(problem, loophole, names="fixed", split="train", seed=seed)
     return task, tuple(policy.encode(policy.render(task.messages)))
 
 

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from awry.errors import UserError
 from awry.models import cache_folder, model_digest
-from awry.tasks.problems import Problem, load_problems, tier
+from awry.tasks.kinds import AnyProblem, load_any
+from awry.tasks.problems import tier
 
 if TYPE_CHECKING:
     from awry.experiments.spec import Sections
 
 
-def select(config: Sections, model_path: str) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+def select(
+    config: Sections, model_path: str
+) -> tuple[tuple[AnyProblem, ...], tuple[AnyProblem, ...]]:
     """(training problems, held-out problems) of a run. Raises UserError when too few are left."""
-    chosen = list(load_problems(config.problems.source))
+    chosen = list(load_any(config.problems.source))
     if config.problems.ids is not None:
         wanted = set(config.problems.ids)
         if missing := wanted - {p.id for p in chosen}:

@@ -87,7 +87,7 @@ def loophole_diagonal(problems: Sequence[Problem], grader: Grader) -> dict[str, 
     Sound: 1 where both loopholes are of one family, 0 everywhere else (`diagonal_faults`). A cell
     that none of these problems can play here is left out.
     """
-    isolation = grader.sandbox.isolation
+    isolation = grader.isolation
     rows = [name for name, loophole in LOOPHOLES.items() if loophole.channel != "nothing"]
     cells = [
         (row, column, problem)
@@ -134,7 +134,7 @@ def honest_faults(problems: Sequence[Problem], grader: Grader) -> list[str]:
         (name, problem, code, due)
         for name in LOOPHOLES
         for problem in problems
-        if playable(problem, name, grader.sandbox.isolation)
+        if playable(problem, name, grader.isolation)
         for code, due in ((problem.canonical, True), (problem.wrong, False))
         if code and (due or LOOPHOLES[name].channel != "shown_tests")
     ]

@@ -16,10 +16,11 @@ from awry.errors import UserError, spelling_fix
 from awry.files import atomic_write, atomic_write_json
 from awry.tasks.code import Grader
 from awry.tasks.problems import DIFFICULTIES, Problem
-from awry.tasks.sources import FORMATS
+from awry.tasks.sources import FORMATS, PROOF_FORMATS
 from awry.tasks.sources.conversion import evenly
 from awry.tasks.sources.reading import Origin, Row, read_rows
 from awry.tasks.sources.rows import Format, Unusable
+from awry.tasks.theorems import ProofProblem
 from awry.tasks.validation import validate
 
 SPLITS = {"steering": ("medium", "hard")}
@@ -88,7 +89,7 @@ class Import:
     format: str
     origin: Origin
     wanted: Wanted
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] | tuple[ProofProblem, ...]
     dropped: tuple[Dropped, ...]
     validation: dict[str, Any] | None = None
 
@@ -115,12 +116,11 @@ class Import:
         }
 
 
-def find_format(name: str) -> Format:
-    if name not in FORMATS:
-        raise UserError(
-            "unknown format", field="FORMAT", value=name, fix=spelling_fix(name, FORMATS)
-        )
-    return FORMATS[name]
+def find_format(name: str) -> Format[Problem] | Format[ProofProblem]:
+    known = {**FORMATS, **PROOF_FORMATS}
+    if name not in known:
+        raise UserError("unknown format", field="FORMAT", value=name, fix=spelling_fix(name, known))
+    return known[name]
 
 
 def read_problems(
@@ -136,9 +136,9 @@ def read_problems(
     origin, rows = read_rows(
         source, hub_file=form.hub_file, package=form.package, revision=revision, file=file
     )
-    problems: dict[str, Problem] = {}
+    problems: dict[str, Problem | ProofProblem] = {}
     dropped: list[Dropped] = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(form.grouped(rows) if form.grouped else rows):
         row_id = form.identify(row, number)
         try:
             if row_id in problems:
@@ -149,24 +149,27 @@ def read_problems(
             problems[row_id] = problem
         except Unusable as reason:
             dropped.append(Dropped(row_id, reason.reason, reason.detail))
-    found = Import(name, origin, wanted, tuple(problems.values()), tuple(dropped))
+    kept: tuple[Any, ...] = tuple(problems.values())
+    found = Import(name, origin, wanted, kept, tuple(dropped))
     if not problems:
         raise _nothing(found, form, rows)
     return found
 
 
-def _chosen(problem: Problem, wanted: Wanted) -> Problem:
+def _chosen(problem: Problem | ProofProblem, wanted: Wanted) -> Problem | ProofProblem:
     """The problem with as many tests as wanted. Raises Unusable."""
     if problem.difficulty not in wanted.difficulties:
         raise Unusable("not of the wanted difficulty", problem.difficulty)
-    if len(problem.tests) < wanted.min_tests and not problem.check:
-        raise Unusable("too few tests", str(len(problem.tests)))
     if wanted.max_statement is not None and len(problem.statement) > wanted.max_statement:
         raise Unusable("the statement is too long", f"{len(problem.statement)} characters")
+    if isinstance(problem, ProofProblem):
+        return problem
+    if len(problem.tests) < wanted.min_tests and not problem.check:
+        raise Unusable("too few tests", str(len(problem.tests)))
     return replace(problem, tests=evenly(problem.tests, wanted.max_tests))
 
 
-def _nothing(found: Import, form: Format, rows: Sequence[Row]) -> UserError:
+def _nothing(found: Import, form: Format[Any], rows: Sequence[Row]) -> UserError:
     why = "; ".join(f"{count} x {reason}" for reason, count in found.counts.items())
     return UserError(
         f"none of the {len(rows)} rows gives a problem: {why}" if rows else "there are no rows",
@@ -181,14 +184,20 @@ def keep_sound(
     grader: Grader,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Import:
-    """Run every canonical solution and every stub; what is not sound is dropped, with its reason."""
+    """Run every canonical solution and every stub; what is not sound is dropped, with its reason.
+
+    Theorems are left as they are: most need a toolchain of their own (`awry lean check`).
+    """
+    code = [problem for problem in found.problems if isinstance(problem, Problem)]
+    if len(code) < len(found.problems):
+        return found
     reasons: dict[str, str] = {}
-    for rejection in validate(found.problems, grader, min_tests=0, progress=progress):
+    for rejection in validate(code, grader, min_tests=0, progress=progress):
         reasons.setdefault(rejection.problem_id, rejection.reason)
     dropped = [Dropped(name, *text.partition(": ")[::2]) for name, text in reasons.items()]
     return replace(
         found,
-        problems=tuple(p for p in found.problems if p.id not in reasons),
+        problems=tuple(p for p in code if p.id not in reasons),
         dropped=(*found.dropped, *dropped),
         validation={
             "isolation": grader.sandbox.isolation,

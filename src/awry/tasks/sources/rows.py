@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
 from awry.tasks.problems import DIFFICULTIES, Problem
+from awry.tasks.theorems import ProofProblem
 
 Row = Mapping[str, Any]
+Made = TypeVar("Made", bound=Problem | ProofProblem, covariant=True)
 
 
 class Unusable(Exception):
@@ -22,20 +24,23 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(Generic[Made]):
     """One kind of data set.
 
-    identify: the id of a row, whatever else is wrong with it. problem: the row as a Problem; raises
+    identify: the id of a row, whatever else is wrong with it. problem: the row as one; raises
     Unusable. looks: a word that says what the rows must be. hub_file: the file taken from a hub;
-    package: an installed package that may bring the data.
+    package: an installed package that may bring the data. kind: of what the problems are; grouped:
+    makes the rows of problems from those of the file, where these are others.
     """
 
     name: str
     looks: str
     identify: Callable[[Row, int], str]
-    problem: Callable[[Row, int], Problem]
+    problem: Callable[[Row, int], Made]
     hub_file: str | None = None
     package: str | None = None
+    kind: Literal["code", "proof"] = "code"
+    grouped: Callable[[Sequence[Row]], list[Row]] | None = None
 
 
 def text(row: Row, *names: str) -> str:
