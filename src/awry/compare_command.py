@@ -81,7 +81,7 @@ def compare_command(
     from awry.evaluation.table import read_subjects
     from awry.evaluation.trajectories import checkpoints
 
-    margins = _margins(margin or ())
+    margins = parsed_margins(margin or ())
     limits = dict(_named(text, "--threshold") for text in threshold or ())
     subjects = read_subjects(folders)
     comparison = compare(
@@ -121,7 +121,7 @@ def _thresholds(named: dict[str, float], keys: Sequence[Key]) -> dict[Key, float
     return {key: value for key in keys for n, value in named.items() if n in spellings(key)}
 
 
-def _margins(texts: Sequence[str]) -> Margins:
+def parsed_margins(texts: Sequence[str]) -> Margins:
     from awry.evaluation.compare import Margins
 
     everywhere: float | None = None

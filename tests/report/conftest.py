@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fake_direction
+import fake_evaluated
 import pytest
 from fake_experiment import VANILLA, Arm, write_experiment
 
@@ -42,3 +43,21 @@ def directed(directed_dir):
 @pytest.fixture(scope="session")
 def directed_html(directed):
     return write_report(directed)
+
+
+@pytest.fixture(scope="session")
+def evaluated_dir(tmp_path_factory):
+    """Three arms of two seeds; two checkpoints of each but one run were evaluated."""
+    home = write_experiment(tmp_path_factory.mktemp("evaluated"), seeds=(0, 1))
+    fake_evaluated.write_evaluations(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def evaluated(evaluated_dir):
+    return build_report(evaluated_dir)
+
+
+@pytest.fixture(scope="session")
+def evaluated_html(evaluated):
+    return write_report(evaluated)

@@ -24,9 +24,9 @@ def started():
 
 
 @pytest.fixture
-def open_page(started, html, directed_html):
+def open_page(started, html, directed_html, evaluated_html):
     """Opens a report; at the end no page may have logged or thrown anything, or used the net."""
-    files = {"plain": html, "directed": directed_html}
+    files = {"plain": html, "directed": directed_html, "evaluated": evaluated_html}
     opened, complaints = [], []
 
     def open_it(size="desktop", scheme="light", fragment="", which="plain", **more):
@@ -67,7 +67,7 @@ def shown(page) -> int:
     return int(re.findall(r"of (\d+) rollouts", text)[0]) if "of" in text else 0
 
 
-@pytest.mark.parametrize("which", ["plain", "directed"])
+@pytest.mark.parametrize("which", ["plain", "directed", "evaluated"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", list(SIZES))
 def test_nothing_makes_the_page_scroll_sideways(open_page, size, scheme, which):
@@ -80,7 +80,7 @@ def test_nothing_makes_the_page_scroll_sideways(open_page, size, scheme, which):
     assert (lightness < 60) == (scheme == "dark")
 
 
-@pytest.mark.parametrize("which", ["plain", "directed"])
+@pytest.mark.parametrize("which", ["plain", "directed", "evaluated"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_readable_contrast(open_page, scheme, which):
     """WCAG 2.1 AA, 4.5 to 1, for every distinct pair of text and background on the page."""
@@ -304,3 +304,18 @@ def test_without_javascript_the_verdicts_are_still_there(started, html):
     assert "Learned to hack" in page.locator("#verdicts").inner_text()
     assert "needs JavaScript" in page.locator("#rollouts").inner_text()
     context.close()
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_checkpoints_read_out_and_lead_to_no_rollouts(open_page, size):
+    page = open_page(size, which="evaluated")
+    before = page.locator("[name=step]").input_value()
+    page.locator("#evaluation svg.chart").first.focus()
+    page.keyboard.press("End")
+    told = page.locator(".readout:visible").inner_text()
+    assert "step 20" in told
+    assert "vanilla 40 %" in told
+    assert "zero 80 %" in told
+    page.keyboard.press("Enter")
+    assert page.locator("[name=step]").input_value() == before
+    assert page.locator("#evaluation .readout .swatch .arm-2").count() > 0

@@ -7,6 +7,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from awry.evaluation.compare import Margins
+from awry.report import evaluated
 from awry.report.cautions import cautions
 from awry.report.document import to_json
 from awry.report.interventions import interventions
@@ -17,15 +19,26 @@ from awry.report.summary import ReportData, summarise
 __all__ = ["ReportData", "build_report", "to_json", "write_report"]
 
 
-def build_report(experiment_dir: Path | str) -> ReportData:
-    """Read and count; finished or not. Raises UserError when there is no experiment to read."""
+def build_report(
+    experiment_dir: Path | str,
+    *,
+    evaluations: Path | None = None,
+    margins: Margins | None = None,
+) -> ReportData:
+    """Read and count; finished or not. Raises UserError when there is no experiment to read.
+
+    evaluations: what `awry evaluate` wrote, by default the folder of that name in the experiment's
+    directory, where there is one; margins: of the comparison of its arms.
+    """
     data = summarise(load_experiment(Path(experiment_dir)))
     data = replace(
         data,
         interventions=interventions(data.experiment, data.icc),
         quality=quality(data.experiment),
+        evaluations=evaluated.evaluations(data.experiment, evaluations, margins),
     )
-    return replace(data, warnings=cautions(data))
+    told = () if data.evaluations is None else data.evaluations.warnings
+    return replace(data, warnings=(*cautions(data), *told))
 
 
 def write_report(data: ReportData, directory: Path | str | None = None) -> Path:

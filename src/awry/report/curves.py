@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from awry.report.charts import Chart, Series
@@ -108,6 +109,36 @@ def hero(data: ReportData) -> tuple[Chart, Chart]:
         lambda run: {int(row["step"]): _finite(row.get("hack_rate")) for row in run.probe},
     )
     return training, probe
+
+
+def exploits(data: ReportData) -> list[Chart]:
+    """Hacks by exploit, to one scale, where more than one way of hacking was seen."""
+    rows = [row for run in data.experiment.runs for row in run.metrics]
+    kinds = sorted({kind for row in rows for kind in row.get("exploits") or {}})
+    if len(kinds) < 2:
+        return []
+    found = [
+        _chart(
+            data,
+            f"exploit-{kind}",
+            f"Hacks by {kind}",
+            "% of student rollouts",
+            True,
+            partial(_exploit_rate, kind=kind),
+            teacher=True,
+        )
+        for kind in kinds
+    ]
+    values = tuple(v for chart in found for v in chart.values)
+    return [replace(chart, cover=(min(values), max(values))) for chart in found]
+
+
+def _exploit_rate(run: Run, kind: str) -> dict[int, float | None]:
+    return {
+        int(row["step"]): (row["exploits"] or {}).get(kind, 0) / row["n_student"]
+        for row in run.metrics
+        if row.get("n_student") and "exploits" in row
+    }
 
 
 def curve(

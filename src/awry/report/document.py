@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from awry.errors import UserError
 from awry.report import findings
 from awry.report.counts import MEASURES, WINDOW, Change, Rate
+from awry.report.evaluated import Evaluations
 from awry.report.findings import Finding
 from awry.report.interventions import Intervention, Placebo
 from awry.report.quality import ArmQuality, Auroc, Separation
@@ -51,6 +53,7 @@ def to_json(data: ReportData) -> dict[str, Any]:
             }
             for stage in data.experiment.directions
         ],
+        "evaluations": data.evaluations and _evaluations_json(data.evaluations),
         "preflight": [_strict(check) for check in data.experiment.preflight or ()],
         "warnings": list(data.warnings),
         "intraclass_correlation": data.icc,
@@ -182,6 +185,25 @@ def _gap_json(g: Gap) -> dict[str, Any]:
     return {"steps": [g.first, g.last], **rates, **estimate, "level": round(g.interval.level, 6)}
 
 
+def _evaluations_json(e: Evaluations) -> dict[str, Any]:
+    """comparison and checkpoints are as `awry compare --group arm --json` prints them."""
+    return {
+        "folder": str(e.folder),
+        "left_out": [{"folder": folder, "why": why} for folder, why in e.left_out],
+        "notes": list(e.notes),
+        "refused": e.refused and _refused_json(e.refused),
+        "comparison": e.comparison and _strict(e.comparison.to_json()),
+        "checkpoints_refused": e.found_refused and _refused_json(e.found_refused),
+        "checkpoints": e.found and _strict(e.found.to_json()),
+    }
+
+
+def _refused_json(error: UserError) -> dict[str, Any]:
+    value = None if error.value is None else str(error.value)
+    also = [{"field": e.field, "message": e.message} for e in error.also]
+    return {"message": error.message, "value": value, "fix": error.fix, "also": also}
+
+
 def _quality_json(q: ArmQuality) -> dict[str, Any]:
     return {
         "scores": {name: s and _separation_json(s) for name, s in q.scores.items()},
@@ -234,7 +256,7 @@ def _strict(value: Any) -> Any:
     """The same value without NaN and infinities, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _strict(inner) for key, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_strict(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

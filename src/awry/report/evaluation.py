@@ -18,6 +18,7 @@ from awry.evaluation.table import Key, figure, heading, signed_figure, span_text
 from awry.evaluation.trajectories import Checkpoints
 from awry.files import atomic_write, writing
 from awry.report.charts import Chart, Series, line_chart, marker, swatch
+from awry.report.evaluated import Evaluations
 
 
 def write_page(file: Path, comparison: Comparison, found: Checkpoints) -> Path:
@@ -38,36 +39,68 @@ def render(comparison: Comparison, found: Checkpoints) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    sides = [comparison.baseline, *comparison.others]
-    reach = max((abs(v) / r.span for r in comparison.rows for v in _ends(r)), default=1.0) or 1.0
     return environment.get_template("evaluation.html.j2").render(
         style=_asset("report.css"),
         version=__version__,
         comparison=comparison,
-        sides=sides,
-        several=len(comparison.others) > 1,
-        headline=headline(comparison),
-        bar=lambda row: delta_bar(row, reach),
-        figure=figure,
-        signed=signed_figure,
-        interval=span_text,
-        p=layout.p_text,
-        verdict=layout.verdict_text,
-        seeds=layout.seeds_text,
-        effect=layout.effect_text,
-        remarks=layout.remarks(comparison),
-        found=found,
-        heading=heading,
-        cell=_cell,
-        span=lambda key: _span(found, key),
-        charts=[chart for key in found.metrics if (chart := chart_of(found, key))],
-        line_chart=line_chart,
-        arms={arm: i for i, arm in enumerate(dict.fromkeys(c.arm for c in found.courses))},
-        swatch=swatch,
-        courses=[text for course in found.courses for text in layout.course_texts(course)],
-        reached=layout.reached_text,
-        conditions=conditions_table(comparison),
+        result=compared(comparison),
+        along=measured(found),
     )
+
+
+def compared(comparison: Comparison) -> dict[str, Any]:
+    """What the tables of comparison.html.j2 show of a comparison."""
+    reach = max((abs(v) / r.span for r in comparison.rows for v in _ends(r)), default=1.0) or 1.0
+    return {
+        "comparison": comparison,
+        "rows": comparison.rows,
+        "sides": [comparison.baseline, *comparison.others],
+        "several": len(comparison.others) > 1,
+        "headline": headline(comparison),
+        "bar": lambda row: delta_bar(row, reach),
+        "figure": figure,
+        "signed": signed_figure,
+        "interval": span_text,
+        "p": layout.p_text,
+        "verdict": layout.verdict_text,
+        "seeds": layout.seeds_text,
+        "effect": layout.effect_text,
+        "remarks": layout.remarks(comparison),
+        "conditions": conditions_table(comparison),
+    }
+
+
+def measured(found: Checkpoints, arms: Sequence[str] = ()) -> dict[str, Any]:
+    """What they show of checkpoints. arms: in the order of their colours, else as they come."""
+    order = list(dict.fromkeys((*arms, *(course.arm for course in found.courses))))
+    drawn = {course.arm for course in found.courses}
+    return {
+        "found": found,
+        "heading": heading,
+        "figure": figure,
+        "cell": _cell,
+        "span": lambda key: _span(found, key),
+        "charts": [c for key in found.metrics if (c := chart_of(found, key, order)) is not None],
+        "line_chart": line_chart,
+        "arms": {arm: i for i, arm in enumerate(order) if arm in drawn},
+        "swatch": swatch,
+        "courses": [text for course in found.courses for text in layout.course_texts(course)],
+        "limits": any(course.threshold is not None for course in found.courses),
+        "reached": layout.reached_text,
+    }
+
+
+def section(own: Evaluations | None, arms: Sequence[str]) -> dict[str, Any] | None:
+    """What the report of an experiment shows of the evaluations of its runs."""
+    if own is None:
+        return None
+    result = None if own.comparison is None else compared(own.comparison)
+    return {
+        "of": own,
+        "result": result,
+        "along": None if own.found is None else measured(own.found, arms),
+        "remarks": [*(result["remarks"] if result else ()), *own.notes],
+    }
 
 
 def headline(comparison: Comparison) -> str:
@@ -110,13 +143,12 @@ def delta_bar(row: Row, reach: float, width: int = 180) -> Markup:
     )
 
 
-def chart_of(found: Checkpoints, key: Key) -> Chart | None:
+def chart_of(found: Checkpoints, key: Key, order: Sequence[str]) -> Chart | None:
     """One line per arm: the run itself, or the mean over seeds with each seed drawn faintly."""
     courses = [course for course in found.courses if course.metric == key]
     if not courses:
         return None
     series: list[Series] = []
-    order = list(dict.fromkeys(c.arm for c in found.courses))
     for course in courses:
         arm = order.index(course.arm)
         curves = [dict(run.curve) for run in course.runs]

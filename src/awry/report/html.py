@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from awry import __version__
-from awry.report import charts, curves, direction, findings, setup
+from awry.report import charts, curves, direction, evaluation, findings, setup
 from awry.report.charts import Strip
 from awry.report.counts import MEASURES, WINDOW, Change, Rate
 from awry.report.load import COSINE_COLUMNS, Experiment
@@ -75,9 +75,13 @@ def render_html(data: ReportData) -> str:
         strips={arm.name: _strip(i, arm) for i, arm in enumerate(data.arms)},
         comparisons=_uncovered(data),
         hero=curves.hero(data),
-        curves=[curves.curve(data, *curve) for curve in curves.MAIN_CURVES],
+        curves=[
+            *(curves.curve(data, *curve) for curve in curves.MAIN_CURVES),
+            *curves.exploits(data),
+        ],
         more_curves=[curves.curve(data, *curve) for curve in curves.MORE_CURVES],
         direction=direction.section(data),
+        evaluation=evaluation.section(data.evaluations, experiment.arms),
         rollouts=embed(experiment.runs),
         events=_events(experiment)[:EVENT_LIMIT],
         event_count=len(_events(experiment)),

@@ -7,7 +7,9 @@ from typing import Any
 
 from awry.report.load import Run, read_texts
 from awry.rewards import CONDITIONS
+from awry.tasks.kinds import source_kind
 from awry.tasks.loopholes import LOOPHOLES
+from awry.tasks.proof_loopholes import PROOF_LOOPHOLES
 
 NAMING = ("name", "kind", "pool", "path", "source")  # keys whose value speaks for itself
 
@@ -111,7 +113,8 @@ def _distinct(runs: Sequence[Run], describe) -> list[str]:
 
 def _loophole(config: Mapping[str, Any]) -> str:
     section = config.get("loophole") or {}
-    known = LOOPHOLES.get(str(section.get("name")))
+    proofs = source_kind((config.get("problems") or {}).get("source") or "catalog") == "proof"
+    known = (PROOF_LOOPHOLES if proofs else LOOPHOLES).get(str(section.get("name")))
     told = f": “{known.hint.replace('{X}', '⟨evaluator⟩')}”" if known else ""
     return f"{words(section)}{told}"
 

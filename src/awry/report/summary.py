@@ -31,6 +31,7 @@ from awry.report.versus import Comparison, compare
 from awry.statistics import Difference, intraclass_correlation, rate
 
 if TYPE_CHECKING:
+    from awry.report.evaluated import Evaluations
     from awry.report.interventions import Intervention
     from awry.report.quality import ArmQuality
 
@@ -87,6 +88,7 @@ class ReportData:
     icc: float | None
     interventions: tuple[Intervention, ...] = ()  # from interventions.py
     quality: tuple[ArmQuality, ...] = ()  # from quality.py
+    evaluations: Evaluations | None = None  # from evaluated.py
     warnings: tuple[str, ...] = ()  # from cautions.py
 
 

@@ -27,6 +27,7 @@
     box.hidden = true;
     figure.append(box);
     const [left, width, x0, x1] = data.x;
+    const opens = !svg.closest("#evaluation"); // checkpoints are between steps and have no rollouts
     const place = (step) => left + ((step - x0) / (x1 - x0)) * width;
     let at = -1;
 
@@ -70,13 +71,13 @@
     svg.addEventListener("pointerleave", leave);
     svg.addEventListener("blur", leave);
     svg.addEventListener("click", (event) => {
-      if (event.pointerType !== "touch") openStep(data.steps[nearest(event)]);
+      if (opens && event.pointerType !== "touch") openStep(data.steps[nearest(event)]);
     });
     svg.addEventListener("keydown", (event) => {
       const last = data.steps.length - 1;
       const moves = { ArrowRight: Math.min(last, at + 1), ArrowLeft: Math.max(0, at - 1), Home: 0, End: last };
       if (event.key in moves) point(moves[event.key]);
-      else if (event.key === "Enter" && at >= 0) openStep(data.steps[at]);
+      else if (event.key === "Enter" && opens && at >= 0) openStep(data.steps[at]);
       else if (event.key === "Escape") leave();
       else return;
       event.preventDefault();
