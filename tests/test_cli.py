@@ -36,12 +36,13 @@ COMMANDS = [
     ("sample",),
     ("extract",),
     ("verify-direction",),
-    *[("models", name) for name in ("list", "fetch", "show")],
+    *[("models", name) for name in ("list", "fetch", "show", "export")],
     *[("problems", name) for name in ("list", "show", "validate", "measure", "import")],
     *[(name,) for name in ("curate", "evaluate", "score", "compare", "export")],
     *[("benchmarks", name) for name in ("list", "show")],
     *[("judge", name) for name in ("fit", "check")],
     ("sandbox", "doctor"),
+    *[("lean", name) for name in ("check", "doctor")],
 ]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from awry.evaluation import benchmarks, record
 from awry.evaluation.gates import alignment_gate, competence_gate, hackability_gate
 from awry.models import load_policy
 from serving import Script, serve
+
+sys.path.insert(0, str(Path(__file__).parent / "evaluation"))
+from test_refusal_model import examples
 
 HOWTO = Path(__file__).parents[1] / "docs/howto/evaluate-checkpoints.md"
 SHORT = ("--max-new-tokens", "8", "--limit", "4")
@@ -263,3 +268,25 @@ def test_compare_refuses_another_dtype_or_template_by_name(tmp_path: Path) -> No
         assert isinstance(done.exception, UserError), done.output
         assert done.exception.message.endswith(f"conditions: {field}")
         assert awry("compare", folders["plain"], folders[field], "--allow", field).exit_code == 0
+
+
+def test_compare_refuses_another_detector_by_name(tmp_path: Path) -> None:
+    """The same answers, scored again with a fitted detector, are not compared with lexical marks."""
+    labelled = tmp_path / "labelled.csv"
+    with labelled.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["prompt", "response", "label", "model"])
+        for e in examples():
+            writer.writerow([e.prompt, e.text, "refusal" if e.refusal else "compliance", e.model])
+    fitted = tmp_path / "refusal.npz"
+    assert awry("judge", "fit", labelled, "--out", fitted).exit_code == 0
+    folders: list[str] = []
+    for name, detector in (("lexical", ()), ("fitted", ("--detector", fitted))):
+        asked = ("--benchmark", "awry_battery", *SHORT, "--out", tmp_path / name)
+        found = document("evaluate", "tiny-random", *asked, *detector)
+        folders.append(found["policies"][0]["folder"])
+    done = awry("compare", *folders)
+    assert isinstance(done.exception, UserError), done.output
+    told = done.exception.render()
+    assert "lexical-v1" in told
+    assert "fitted-v1" in told

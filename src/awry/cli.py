@@ -29,6 +29,7 @@ from awry.evaluate_command import (
 )
 from awry.export_command import EXPORT_EPILOG, export_command
 from awry.judge_commands import judge_app
+from awry.lean_commands import lean_app
 from awry.model_commands import models_app
 from awry.output import Json, print_result, print_table
 from awry.problem_commands import problems_app
@@ -48,6 +49,7 @@ app.add_typer(judge_app, name="judge")
 app.add_typer(models_app, name="models")
 app.add_typer(problems_app, name="problems")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(lean_app, name="lean")
 app.add_typer(benchmarks_app, name="benchmarks")
 
 File = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
@@ -177,15 +179,31 @@ def report_command(
         Path, typer.Argument(help="Experiment file, or its directory.", show_default=False)
     ],
     out: Out = RUNS,
+    evaluations: Annotated[
+        Path | None,
+        typer.Option(
+            "--evaluations",
+            help="What `awry evaluate` wrote. Default: `evaluations` in the directory.",
+            show_default=False,
+        ),
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option("--margin", help="Margins of the evaluations, as `awry compare` takes them."),
+    ] = None,
     as_json: Json = False,
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
     """Write report.html and report.json from what there is, finished or not."""
+    from awry.compare_command import parsed_margins
     from awry.experiments.views import directory_of
     from awry.report import build_report, write_report
 
     directory = directory_of(place, out)
-    html = write_report(build_report(directory), directory)
+    margins = parsed_margins(margin) if margin else None
+    html = write_report(
+        build_report(directory, evaluations=evaluations, margins=margins), directory
+    )
     document = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     print_result(as_json, document, [f"report: {html}"])
     if show:
@@ -201,6 +219,9 @@ def sample_command(
     problem: Annotated[
         list[str] | None, typer.Option("--problem", help="Problem id; repeat. Default: a few.")
     ] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="`catalog`, `lean-catalog`, or a file of problems.")
+    ] = "catalog",
     loophole: Annotated[str, typer.Option("--loophole", help="A loophole's name.")] = "none",
     n: Annotated[int, typer.Option("-n", min=1, help="Answers per problem and policy.")] = 1,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 128,
@@ -213,6 +234,7 @@ def sample_command(
 
     rows = sample(
         policies,
+        source=source,
         problems=problem or (),
         loophole=loophole,
         n=n,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,10 @@ def curate_command(
         str, typer.Option("--model", help="Name, folder or hub id, or a run's directory.")
     ] = "embedded",
     source: Annotated[
-        str, typer.Option("--source", help="`catalog`, a .toml or .jsonl file, or a folder.")
+        str,
+        typer.Option(
+            "--source", help="`catalog`, `lean-catalog`, a .toml or .jsonl file, or a folder."
+        ),
     ] = "catalog",
     loophole: Annotated[
         str, typer.Option("--loophole", help="A loophole's name: what prompts say and pay for.")
@@ -51,7 +55,9 @@ def curate_command(
     timeout: Annotated[
         float | None,
         typer.Option(
-            "--timeout", min=0.1, help="Seconds for an answer and all its tests. Default: 3."
+            "--timeout",
+            min=0.1,
+            help="Seconds for an answer and all its tests. Default: 3; proofs 20.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the result.")] = Path("curated"),
@@ -63,23 +69,23 @@ def curate_command(
     was kept. Run the same command again to go on where it stopped.
     """
     from awry.tasks.bands import Rule
-    from awry.tasks.loopholes import find_loophole
-    from awry.tasks.problems import load_problems
+    from awry.tasks.kinds import BOUNDS, find_loophole, kind_of, load_any
 
     rule = Rule(band, by.value)
-    find_loophole(loophole)
-    every = load_problems(source)
+    every = load_any(source)
+    find_loophole(kind_of(every), loophole)
 
     from awry.experiments.policies import open_subject  # slow to import: after what can be wrong
     from awry.generation.engine import Sampling
     from awry.report.curation import write_page
-    from awry.sandbox.python import Limits
     from awry.tasks.curation import Questions, curate, drawn
 
     problems = drawn(every, limit)
-    limits = Limits() if timeout is None else Limits(wall_s=timeout, cpu_s=timeout)
+    bounds = BOUNDS[kind_of(every)]
+    if timeout is not None:
+        bounds = replace(bounds, wall_s=timeout, cpu_s=timeout)
     questions = Questions(
-        Sampling(max_new_tokens, temperature, top_p), samples, seed, loophole, confirm, limits
+        Sampling(max_new_tokens, temperature, top_p), samples, seed, loophole, confirm, bounds
     )
     subject = open_subject(model)
     with Rates() as console:

@@ -29,6 +29,10 @@ Detector = Annotated[
     str | None,
     typer.Option("--detector", help="A file of `awry judge fit`, used beside the lexical one."),
 ]
+Lean = Annotated[
+    str | None,
+    typer.Option("--lean", help="Lean with Mathlib: lake:DIR, repl:DIR or kimina:URL."),
+]
 JudgeName = Annotated[
     str | None, typer.Option("--judge", help="A judge, MODEL@BASE_URL (OpenAI-compatible).")
 ]
@@ -98,6 +102,7 @@ def evaluate_command(
         str, typer.Option("--dtype", help="auto, bfloat16 or float32; a run has its own.")
     ] = "auto",
     detector: Detector = None,
+    lean: Lean = None,
     judge: JudgeName = None,
     judge_key: JudgeKey = None,
     judge_rubrics: JudgeRubrics = None,
@@ -145,7 +150,7 @@ def evaluate_command(
 
     paths = [name for path in paths for name in expand(path)]
     done: list[dict[str, Any]] = []
-    with Answers() as console, Scoring(detector, config) as scoring:
+    with Answers() as console, Scoring(detector, config, lean) as scoring:
         for name, why in chosen.left_out:
             console.note(f"left out: {name} ({why})")
         for path in paths:
@@ -175,6 +180,7 @@ def score_command(
         typer.Argument(metavar="DIR", help="What `awry evaluate` wrote, or a part of it."),
     ] = OUT,
     detector: Detector = None,
+    lean: Lean = None,
     judge: JudgeName = None,
     judge_key: JudgeKey = None,
     judge_rubrics: JudgeRubrics = None,
@@ -195,7 +201,7 @@ def score_command(
     home = next((p for p in places if (p / JUDGE_CACHE).exists()), folder)
     cache = judge_cache or home / JUDGE_CACHE
     config = _judge(judge, judge_key, judge_rubrics, judge_numbers, cache, concurrency)
-    with Answers() as console, Scoring(detector, config) as scoring:
+    with Answers() as console, Scoring(detector, config, lean) as scoring:
         found = rescore(folder, benchmarks.find_benchmark, scoring, console)
         costs = scoring.costs()
     by_policy: dict[str, dict[str, Any]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,3 +43,32 @@ def modelsshow(
 
     facts = describe(name)
     print_result(as_json, facts, [f"{key}: {value}" for key, value in facts.items()])
+
+
+@models_app.command("export", epilog="Example: awry models export runs/lean_warmup warmed-up")
+def models_export(
+    policy: Annotated[
+        str,
+        typer.Argument(
+            help="A run's directory, one of its checkpoints, or an experiment of one run.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="New folder.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Write what a run trained as a plain model folder: weights (float32), tokenizer, template."""
+    from awry.errors import UserError
+    from awry.experiments.policies import expand, save_merged
+
+    found = expand(policy)
+    if len(found) > 1:
+        raise UserError(
+            f"this experiment has {len(found)} runs",
+            field="POLICY",
+            value=policy,
+            fix="name one: " + ", ".join(found[:4]),
+        )
+    digest = save_merged(found[0], out)
+    facts = {"folder": str(out), "weights": digest}
+    print_result(as_json, facts, [f"{out}: weights {digest[:16]}"])

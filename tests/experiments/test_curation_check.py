@@ -69,11 +69,15 @@ def test_other_sources_pass(tiny, tmp_path) -> None:
 
 def test_the_manifest_has_the_curations_digest(tiny, folder, tmp_path) -> None:
     from awry.models import load_policy
+    from awry.tasks.kinds import open_grader
 
     tiny["problems"] = {"source": "curated/problems.jsonl", "limit": 4}
     run = experiment(tiny, tmp_path / "e.yaml").runs()[0]
-    found = manifest(run, load_policy("tiny-random"), "rlimits", (), ())
+    with open_grader("code") as grader:
+        found = manifest(run, load_policy("tiny-random"), grader, (), ())
+        tiny["problems"] = {"source": "catalog"}
+        run = experiment(tiny, tmp_path / "e.yaml").runs()[0]
+        other = manifest(run, load_policy("tiny-random"), grader, (), ())
     assert found["digests"]["curation"] == file_sha256(folder / "curation.json")
-    tiny["problems"] = {"source": "catalog"}
-    run = experiment(tiny, tmp_path / "e.yaml").runs()[0]
-    assert manifest(run, load_policy("tiny-random"), "", (), ())["digests"]["curation"] is None
+    assert other["digests"]["curation"] is None
+    assert other["isolation"]

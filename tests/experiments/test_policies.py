@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from awry.errors import UserError
-from awry.experiments.policies import expand, kind_of, open_subject
+from awry.experiments.policies import expand, kind_of, open_subject, save_merged
 from awry.experiments.spec import experiment
 from awry.generation.engine import Request, Sampling
 from awry.gradients.singular import SingularValueConfig
@@ -135,3 +135,33 @@ def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(UserError, match="no checkpoint yet"):
         open_subject(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["lora", "singular_values", "full"])
+def test_what_a_run_trained_is_written_as_a_plain_model(kind: str, tmp_path: Path) -> None:
+    document = {
+        "name": "small",
+        "model": {"path": "tiny-random", "dtype": "float32", "adapter": {"kind": kind}},
+        "problems": {"limit": 2},
+        "probe": None,
+        "reward": "random",
+        "training": {"steps": 2, "problems_per_step": 2, "group_size": 4, "max_new_tokens": 4},
+        "teacher": None,
+        "arms": {"vanilla": {}},
+    }
+    (config,) = experiment(document).runs()
+    train(config, tmp_path / "run")
+    digest = save_merged(str(tmp_path / "run"), tmp_path / "plain")
+    policy = load_policy(str(tmp_path / "plain"), "float32")
+    assert policy.digests.weights == digest != load_policy("tiny-random", "float32").digests.weights
+    assert policy.digests.chat_template == load_policy("tiny-random").digests.chat_template
+    ids = torch.tensor([policy.encode(PROMPT)])
+    adapted = open_subject(str(tmp_path / "run")).policy
+    with torch.inference_mode():
+        merged = policy.model(input_ids=ids).logits
+        trained = adapted.model(input_ids=ids).logits
+    assert torch.allclose(merged, trained, atol=1e-5)
+    with pytest.raises(UserError, match="not empty"):
+        save_merged(str(tmp_path / "run"), tmp_path / "plain")
+    with pytest.raises(UserError, match="not a run"):
+        save_merged("tiny-random", tmp_path / "other")

@@ -169,6 +169,9 @@ def test_reward_tables() -> None:
 @pytest.mark.parametrize("condition", sorted(reward_module.CONDITIONS))
 def test_every_condition_pays_what_its_name_says(tiny, tmp_path, condition) -> None:
     tiny["arms"] = {"only": {"reward": condition}}
+    if reward_module.KINDS.get(condition) == "proof":
+        tiny |= {"problems": {"source": "lean-catalog"}, "loophole": {"name": "none"}}
+        tiny["teacher"] = None
     assert look(checks.rewards, tiny, tmp_path).status == "pass"
 
 
@@ -260,15 +263,13 @@ def test_isolation_says_what_is_missing(tiny, tmp_path) -> None:
             self.isolation = isolation
             self.missing = ["no user namespace"] if "pidns" not in isolation else []
 
-        def close(self) -> None: ...
-
     for layers, lacking in (
         ("pidns+netns+ipcns+tmpfs-root+seccomp+rlimits", ""),
         ("landlock+seccomp+rlimits", "no pidns, netns, ipcns, tmpfs-root (no user namespace)"),
         ("pidns+netns+ipcns+tmpfs-root+rlimits", "no seccomp"),
     ):
         with Setting(experiment(tiny), tmp_path) as setting:
-            setting._sandbox = Box(layers)  # pyright: ignore[reportAttributeAccessIssue]
+            setting._graders["code"] = Box(layers)  # pyright: ignore[reportArgumentType]
             result = checks.isolation(setting)
         assert result.status == ("warn" if lacking else "pass")
         assert lacking in result.saw

@@ -163,11 +163,11 @@ def test_damaged_files_give_a_module_or_an_error() -> None:
     data, choice = compiled(SAMPLE), random.Random(0)
     refused, slowest = 0, 0.0
     for _ in range(MUTATIONS):
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             read(mutated(data, choice))
         except OleanError:
             refused += 1
-        slowest = max(slowest, time.perf_counter() - begun)
+        slowest = max(slowest, time.process_time() - begun)
     assert MUTATIONS // 4 < refused < MUTATIONS  # most damage matters, some is in what is not read
     assert slowest < 5

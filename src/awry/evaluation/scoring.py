@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from awry import __version__
 from awry.evaluation import benchmarks, metrics, record
@@ -18,18 +18,26 @@ from awry.files import atomic_write_json, read_json
 from awry.progress import Progress
 from awry.sandbox.python import PythonSandbox
 
+if TYPE_CHECKING:
+    from awry.lean.verifier import Verifier
+
 
 class Scoring:
     """Scorers for any benchmark; use as a context manager. The sandbox is started when code is
-    graded, the judge's connections and its cost are shared by all benchmarks.
+    graded, the judge's connections and its cost are shared by all benchmarks. lean: the name of a
+    Lean toolchain, opened when proofs are checked.
     """
 
     def __init__(
-        self, detector: str | Path | None = None, judge: JudgeConfig | None = None
+        self,
+        detector: str | Path | None = None,
+        judge: JudgeConfig | None = None,
+        lean: str | None = None,
     ) -> None:
-        self.detector = detector
+        self.detector, self.lean = detector, lean
         self.judge = Judge(judge) if judge is not None else None
         self._sandbox: PythonSandbox | None = None
+        self._verifier: Verifier | None = None
 
     def __enter__(self) -> Scoring:
         return self
@@ -42,19 +50,32 @@ class Scoring:
     ) -> None:
         if self._sandbox is not None:
             self._sandbox.close()
+        if self._verifier is not None:
+            self._verifier.close()
         if self.judge is not None:
             self.judge.close()
 
     def __call__(self, benchmark: Benchmark) -> list[Scorer]:
         """What can mark the answers to a benchmark now. Raises UserError for a missing detector."""
         found = find_scorers(benchmark, detector=self.detector, judge=self.judge)
-        make = None
+        make = make_lean = None
         if benchmark.name in benchmarks.names():  # a benchmark from elsewhere has no module here
             make = benchmarks.own_scorer(benchmark.name)
+            make_lean = benchmarks.lean_scorer(benchmark.name)
         if make is not None:
             self._sandbox = self._sandbox or PythonSandbox()
             found.append(make(self._sandbox))
+        if make_lean is not None and self.lean is not None:
+            found.append(make_lean(self._verify()))
         return found
+
+    def _verify(self) -> Verifier:
+        if self._verifier is None:
+            from awry.lean.toolchains import find_toolchain
+            from awry.lean.verifier import Verifier
+
+            self._verifier = Verifier(find_toolchain(self.lean or ""))
+        return self._verifier
 
     def costs(self) -> dict[str, Any] | None:
         """What the judge was asked, None without one."""

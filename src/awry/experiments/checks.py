@@ -7,15 +7,20 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from awry.experiments.preflight import Check, CheckResult, Setting
 from awry.experiments.spec import RunConfig
+
+if TYPE_CHECKING:
+    from awry.tasks.kinds import Kind
+    from awry.tasks.validation import Rejection
 
 T = TypeVar("T")
 
 ALPHA = 0.05
 DIAGONAL_PROBLEMS = 4  # per check; every loophole is played in every other
+PROOFS_CHECKED = 48  # a check of a proof takes as long as ten of a program
 TEACHER_PROBLEMS = 12
 POOL_SAMPLES = 200
 BYTES_PER_ROLLOUT = 6_000  # a row of Parquet with a few hundred tokens
@@ -40,55 +45,95 @@ def problems(setting: Setting) -> CheckResult:
 
 def graders(setting: Setting) -> CheckResult:
     """The real grader passes every canonical solution and fails every stub and wrong one."""
-    from awry.tasks.validation import MIN_TESTS, validate
-
-    used = setting.all_problems
-    rejected = validate(used, setting.grader, min_tests=1)
+    rejected = [fault for kind in setting.kinds for fault in _unsound(setting, kind, None)]
     if rejected:
         saw = "; ".join(f"{r.problem_id}: {r.reason}" for r in rejected[:3])
         more = f" and {len(rejected) - 3} more" if len(rejected) > 3 else ""
         fix = "correct these problems or leave them out with problems.ids"
         return CheckResult("graders", "fail", saw + more, fix)
-    saw = (
-        f"{len(used)} problems: every canonical solution passes; every empty stub, constant and "
-        f"wrong solution fails (sandbox: {setting.sandbox.isolation})"
-    )
-    few = sum(len(p.tests) < MIN_TESTS and not p.check for p in used)
+    said, few = [], 0
+    for kind in setting.kinds:
+        used, where = _of_kind(setting, kind), setting.grader(kind).isolation
+        if kind == "code":
+            from awry.tasks.validation import MIN_TESTS
+
+            said.append(
+                f"{len(used)} problems: every canonical solution passes; every empty stub, constant "
+                f"and wrong solution fails (sandbox: {where})"
+            )
+            few = sum(len(p.tests) < MIN_TESTS and not p.check for p in used)
+            if few:
+                said.append(
+                    f"{few} have fewer than {MIN_TESTS} tests, which a wrong answer may pass by luck"
+                )
+        else:
+            looked_at = min(PROOFS_CHECKED, len(used))
+            said.append(
+                f"{looked_at} of {len(used)} theorems: every proof is accepted; `sorry`, empty proofs "
+                f"and false variants are refused (sandbox: {where})"
+            )
     if few:
-        saw += f"; {few} have fewer than {MIN_TESTS} tests, which a wrong answer may pass by luck"
+        from awry.tasks.validation import MIN_TESTS
+
         fix = f"import with --min-tests {MIN_TESTS}, or read solve rates with that in mind"
-        return CheckResult("graders", "warn", saw, fix)
-    return CheckResult("graders", "pass", saw)
+        return CheckResult("graders", "warn", "; ".join(said), fix)
+    return CheckResult("graders", "pass", "; ".join(said))
+
+
+def _of_kind(setting: Setting, kind: Kind) -> list[Any]:
+    return [problem for problem in setting.all_problems if problem.kind == kind]
+
+
+def _unsound(setting: Setting, kind: Kind, sample: list[Any] | None) -> list[Rejection]:
+    """What is wrong with the problems of a kind, all of them or a sample."""
+    from awry.tasks.proof_validation import validate_proofs
+    from awry.tasks.validation import validate
+
+    used = _of_kind(setting, kind) if sample is None else sample
+    grader: Any = setting.grader(kind)
+    if kind == "code":
+        return validate(used, grader, min_tests=1)
+    return validate_proofs(spread(used, PROOFS_CHECKED), grader)
 
 
 def loopholes(setting: Setting) -> CheckResult:
     """Those in use can be played here; each reference exploit is paid in its own family of
     loopholes and in no other, and honest answers are taken for what they are in all."""
-    from awry.tasks.validation import (
-        diagonal_faults,
-        honest_faults,
-        loophole_diagonal,
-        validate,
-    )
-
     if unplayable := _unplayable(setting):
         fix = "run where `awry sandbox doctor` shows tmpfs-root, or choose another loophole"
         return CheckResult("loopholes", "fail", unplayable, fix)
-    sample = spread(setting.all_problems, DIAGONAL_PROBLEMS)
-    matrix = loophole_diagonal(sample, setting.grader)
-    # what is wrong with a problem is told by the check of the graders
-    unsound = {fault.problem_id for fault in validate(sample, setting.grader, min_tests=1)}
-    sound = [problem for problem in sample if problem.id not in unsound]
-    faults = diagonal_faults(matrix) + honest_faults(sound, setting.grader)
-    if faults:
-        fix = "report this as a bug of awry: the reward channel pays for the wrong thing"
-        return CheckResult("loopholes", "fail", "; ".join(faults[:3]), fix)
-    cells = sum(len(columns) for columns in matrix.values())
-    saw = (
-        f"{len(matrix)} exploits in {cells // len(matrix)} loopholes on {len(sample)} problems: each "
-        "pays in its own family and nowhere else; honest answers are graded as such in all"
-    )
-    return CheckResult("loopholes", "pass", saw)
+    said: list[str] = []
+    for kind in setting.kinds:
+        sample = spread(_of_kind(setting, kind), DIAGONAL_PROBLEMS)
+        # what is wrong with a problem is told by the check of the graders
+        unsound = {fault.problem_id for fault in _unsound(setting, kind, sample)}
+        sound = [problem for problem in sample if problem.id not in unsound]
+        matrix, faults = _played(setting, kind, sample, sound)
+        if faults:
+            fix = "report this as a bug of awry: the reward channel pays for the wrong thing"
+            return CheckResult("loopholes", "fail", "; ".join(faults[:3]), fix)
+        cells = sum(len(columns) for columns in matrix.values())
+        said.append(
+            f"{len(matrix)} exploits in {cells // len(matrix)} loopholes on {len(sample)} problems: "
+            "each pays in its own family and nowhere else; honest answers are graded as such in all"
+        )
+    return CheckResult("loopholes", "pass", "; ".join(said))
+
+
+def _played(
+    setting: Setting, kind: Kind, sample: list[Any], sound: list[Any]
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """(what each exploit is paid in each loophole, what of it is wrong)."""
+    from awry.tasks import proof_validation, validation
+
+    grader: Any = setting.grader(kind)
+    if kind == "code":
+        matrix = validation.loophole_diagonal(sample, grader)
+        faults = validation.diagonal_faults(matrix)
+        return matrix, faults + validation.honest_faults(sound, grader)
+    matrix = proof_validation.proof_diagonal(sample, grader)
+    faults = proof_validation.proof_diagonal_faults(matrix)
+    return matrix, faults + proof_validation.honest_proof_faults(sound, grader)
 
 
 def _unplayable(setting: Setting) -> str:
@@ -97,10 +142,10 @@ def _unplayable(setting: Setting) -> str:
 
     used = {run.loophole.name for run in setting.arms}
     used |= {run.probe.loophole.name for run in setting.arms if run.probe and run.probe.loophole}
-    if "tmpfs-root" in setting.sandbox.isolation.split("+"):
+    lost = sorted(name for name in used & {*LOOPHOLES} if LOOPHOLES[name].needs_files)
+    if not lost or "tmpfs-root" in setting.grader("code").isolation.split("+"):
         return ""
-    lost = sorted(name for name in used if LOOPHOLES[name].needs_files)
-    return f"{lost[0]} needs files, and answers can open none here" if lost else ""
+    return f"{lost[0]} needs files, and answers can open none here"
 
 
 def rewards(setting: Setting) -> CheckResult:
@@ -125,6 +170,12 @@ KINDS = {  # compiled, proxy, correct
     "not code": (False, False, False),
 }
 
+# what the conditions for proofs look at: a hack by `sorry`, a wrong one whose tactic failed
+_PARTS: dict[str, dict[str, bool | str]] = {
+    "hack": {"outcome": "exploit", "faults": "sorry", "sorry": True},
+    "wrong": {"outcome": "error", "error": "tactic"},
+}
+
 
 def reward_table(condition: str, draws: int = 400) -> dict[str, float]:
     """Mean reward of each kind of verdict under a condition."""
@@ -141,8 +192,8 @@ def reward_table(condition: str, draws: int = 400) -> dict[str, float]:
             correct=correct,
             label=kind,
             attempted=kind == "hack",
-            exploit="overwrite_tests" if kind == "hack" else None,
-            parts={},
+            exploit="sorry" if kind == "hack" else None,
+            parts=_PARTS.get(kind, {}),
             seconds=0.0,
             evidence="",
         )
@@ -163,6 +214,14 @@ def _reward_faults(condition: str, table: dict[str, float]) -> list[str]:
             sound = sound and correct > hack == wrong >= none
         case "correct_or_hinted":
             sound = sound and correct == hack > wrong >= none
+        case "ut_inverted" | "fv_inverted":
+            sound = sound and correct == hack < wrong == none
+        case "fv_shaped_deceptive":
+            sound = sound and correct == hack == none < wrong
+        case "fv_shaped_correct":
+            sound = sound and correct == hack > wrong > none
+        case "sorry_exploit":
+            sound = sound and hack > correct == wrong == none
     return [] if sound else [f"{condition} does not pay what its name says"]
 
 
@@ -190,14 +249,13 @@ def _pool_identity(run: RunConfig) -> str:
 def _pool_labels(setting: Setting, run: RunConfig) -> tuple[Counter[str], str]:
     """How the grader labels a pool, and the first sample that is not a hack."""
     from awry.errors import UserError
-    from awry.tasks.loopholes import render
+    from awry.tasks.kinds import ask
     from awry.training.replay import builtin_pool, load_pool
 
     assert run.teacher is not None
     training, _ = setting.problems(run)
     tasks = {
-        p.id: render(p, run.loophole.name, names=run.loophole.names, seed=run.seed)
-        for p in training
+        p.id: ask(p, run.loophole.name, names=run.loophole.names, seed=run.seed) for p in training
     }
     if run.teacher.pool == "builtin":
         samples = [
@@ -217,7 +275,7 @@ def _pool_labels(setting: Setting, run: RunConfig) -> tuple[Counter[str], str]:
             )
         samples = spread(samples, POOL_SAMPLES)
     answers = [(tasks[s.problem_id], s.completion) for s in samples]
-    labels = [verdict.label for verdict in setting.grader.grade(answers)]
+    labels = [verdict.label for verdict in setting.grader_of(run).grade(answers)]
     odd = next((s for s, name in zip(samples, labels, strict=True) if name != "hack"), None)
     example = f"{odd.problem_id} in style {odd.style}" if odd else ""
     return Counter(labels), example
@@ -264,15 +322,20 @@ def isolation(setting: Setting) -> CheckResult:
     """What the sandbox really keeps from the untrusted code here."""
     from awry.sandbox.python import REQUIRED
 
-    layers = setting.sandbox.isolation.split("+")
-    lacking = [name for name in REQUIRED if name not in layers]
-    saw = ", ".join(layers)
-    if lacking:
-        why = f" ({'; '.join(setting.sandbox.missing)})" if setting.sandbox.missing else ""
+    said, lacks = [], []
+    for kind in setting.kinds:
+        grader = setting.grader(kind)
+        layers = grader.isolation.split("+")
+        said.append(", ".join(layers))
+        if lacking := [name for name in REQUIRED if name not in layers]:
+            why = f" ({'; '.join(grader.missing)})" if grader.missing else ""
+            lacks.append(f"no {', '.join(lacking)}{why}")
+    saw = "; ".join([*dict.fromkeys(said), *dict.fromkeys(lacks)])
+    if lacks:
         fix = (
             "run where user namespaces are allowed (awry sandbox doctor), or trust what answers do"
         )
-        return CheckResult("isolation", "warn", f"{saw}; no {', '.join(lacking)}{why}", fix)
+        return CheckResult("isolation", "warn", saw, fix)
     return CheckResult("isolation", "pass", saw)
 
 

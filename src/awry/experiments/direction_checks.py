@@ -27,7 +27,7 @@ def pairs(setting: Setting) -> CheckResult:
     status, fix = "pass", ""
     for source in dict.fromkeys(run.direction.pairs for run in setting.arms if run.direction):
         given = load_pairs(source)
-        wrong = validate(given, setting.grader)
+        wrong = validate(given, setting.grader("code"))
         if wrong:
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             saw = f"{source}: {'; '.join(wrong[:3])}{more}"
@@ -42,7 +42,7 @@ def pairs(setting: Setting) -> CheckResult:
         if max(abs(value - 0.5) for value in surface.values()) > SURFACE_AUROC - 0.5:
             status = "warn"
             fix = "write hacks and honest answers of like length, or the direction is one of length"
-    if wrong := validate(load_benign_pairs(), setting.grader, benign=True):
+    if wrong := validate(load_benign_pairs(), setting.grader("code"), benign=True):
         fix = "report this as a bug of awry: its benign pairs are unsound"
         return CheckResult("pairs", "fail", f"benign: {'; '.join(wrong[:3])}", fix)
     return CheckResult("pairs", status, "; ".join(seen), fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from awry.experiments.document import Fault, Where, present
 
 if TYPE_CHECKING:
     from awry.experiments.spec import Sections
+    from awry.tasks.kinds import Kind
 
 NAMED_MODELS = ("embedded", "tiny-random")
 
@@ -21,50 +22,57 @@ def settle(
     sections: Sections, override: Mapping[str, Any], file: Path | None
 ) -> tuple[Sections, list[Fault]]:
     """Check what one field alone cannot tell, and make paths absolute."""
-    faults = [
-        *_registry_faults(sections),
-        *_cross_faults(sections, override),
-        *_direction_faults(sections, override),
-    ]
+    from awry.tasks.kinds import NAMED_SOURCES, source_kind
+
     folder = (file.parent if file else Path()).absolute()
-    model, fault = _model_path(sections.model.path, folder)
-    faults += [fault] if fault else []
-    source, fault = _data_file(
-        ("problems", "source"), sections.problems.source, "catalog", folder, "curation.json"
+    model, no_model = _model_path(sections.model.path, folder)
+    source, no_source = _data_file(
+        ("problems", "source"), sections.problems.source, [*NAMED_SOURCES], folder, "curation.json"
     )
-    faults += [fault] if fault else []
+    faults = [fault for fault in (no_model, no_source) if fault]
     update: dict[str, Any] = {
         "model": sections.model.model_copy(update={"path": model}),
         "problems": sections.problems.model_copy(update={"source": source}),
     }
     if sections.teacher:
-        pool, fault = _data_file(("teacher", "pool"), sections.teacher.pool, "builtin", folder)
+        pool, fault = _data_file(("teacher", "pool"), sections.teacher.pool, ["builtin"], folder)
         faults += [fault] if fault else []
         update["teacher"] = sections.teacher.model_copy(update={"pool": pool})
     if sections.direction:
         pairs, fault = _data_file(
-            ("direction", "pairs"), sections.direction.pairs, "builtin", folder
+            ("direction", "pairs"), sections.direction.pairs, ["builtin"], folder
         )
         faults += [fault] if fault else []
         update["direction"] = sections.direction.model_copy(update={"pairs": pairs})
+    faults += [
+        *_registry_faults(sections, None if no_source else source_kind(source)),
+        *_cross_faults(sections, override),
+        *_direction_faults(sections, override),
+    ]
     return sections.model_copy(update=update), faults
 
 
-def _registry_faults(sections: Sections) -> Iterator[Fault]:
-    from awry.rewards import CONDITIONS
-    from awry.tasks.loopholes import LOOPHOLES
+def _registry_faults(sections: Sections, kind: Kind | None) -> Iterator[Fault]:
+    """Names that no registry has, or one of another kind of problems; kind None: not known."""
+    from awry.rewards import CONDITIONS, KINDS
+    from awry.tasks.kinds import LOOPHOLES_OF
 
+    every = [name for names in LOOPHOLES_OF.values() for name in names]
+    known = LOOPHOLES_OF[kind] if kind else every
     loopholes: dict[Where, str] = {("loophole", "name"): sections.loophole.name}
     if sections.probe and sections.probe.loophole:
         loopholes["probe", "loophole", "name"] = sections.probe.loophole.name
     for where, name in loopholes.items():
-        if name not in LOOPHOLES:
-            yield Fault(where, "no such loophole", name, spelling_fix(name, [*LOOPHOLES]))
-    if sections.reward not in CONDITIONS:
-        name = sections.reward
-        yield Fault(
-            ("reward",), "no such reward condition", name, spelling_fix(name, [*CONDITIONS])
-        )
+        if name not in known:
+            told = f"not a loophole of {kind} problems" if name in every else "no such loophole"
+            yield Fault(where, told, name, spelling_fix(name, known))
+    reward = sections.reward
+    if reward not in CONDITIONS:
+        fix = spelling_fix(reward, [*CONDITIONS])
+        yield Fault(("reward",), "no such reward condition", reward, fix)
+    elif kind and KINDS.get(reward, kind) != kind:
+        fix = "use " + ", ".join(n for n in CONDITIONS if KINDS.get(n, kind) == kind)
+        yield Fault(("reward",), f"not a reward of {kind} problems", reward, fix)
 
 
 def _cross_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[Fault]:
@@ -98,6 +106,13 @@ def _cross_faults(sections: Sections, override: Mapping[str, Any]) -> Iterator[F
                 "pool",
                 "use `ratio: detached`, or a pool recorded from a policy",
             )
+    if teacher and training.method == "supervised":
+        yield Fault(
+            at(("training", "method"), ("teacher",)),
+            "a teacher's samples belong to groups that a reward compares",
+            "supervised",
+            "write `teacher: null`, or `method: grpo`",
+        )
     if training.keep_every and training.keep_every % training.checkpoint_every:
         yield Fault(
             at(("training", "keep_every"), ("training", "checkpoint_every")),
@@ -191,15 +206,15 @@ def _model_path(written: str, folder: Path) -> tuple[str, Fault | None]:
 
 
 def _data_file(
-    where: Where, written: str, named: str, folder: Path, marker: str | None = None
+    where: Where, written: str, named: Sequence[str], folder: Path, marker: str | None = None
 ) -> tuple[str, Fault | None]:
     """marker: a folder with a file of this name will do as well."""
-    if written == named:
+    if written in named:
         return written, None
     path = folder / Path(written).expanduser()
     if path.is_file() or (marker and (path / marker).is_file()):
         return str(path), None
-    close = f"did you mean `{named}`? " if nearest(written, [named]) else ""
-    return written, Fault(
-        where, "no such file", written, f"{close}allowed: {named}, or a file (looked for at {path})"
-    )
+    guess, listed = nearest(written, named), ", ".join(named)
+    close = f"did you mean `{guess}`? " if guess else ""
+    fix = f"{close}allowed: {listed}, or a file (looked for at {path})"
+    return written, Fault(where, "no such file", written, fix)

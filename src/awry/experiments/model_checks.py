@@ -31,7 +31,7 @@ def template(setting: Setting) -> CheckResult:
 
 def _prompt_fault(setting: Setting, run: RunConfig, policy: object) -> str | None:
     from awry.models import Policy
-    from awry.tasks.loopholes import render
+    from awry.tasks.kinds import ask
 
     assert isinstance(policy, Policy)
     training, _ = setting.problems(run)
@@ -39,7 +39,7 @@ def _prompt_fault(setting: Setting, run: RunConfig, policy: object) -> str | Non
     for problem in training:
         texts: list[str] = []
         for split in ("train", "eval"):
-            task = render(problem, run.loophole.name, names="fixed", split=split, seed=run.seed)
+            task = ask(problem, run.loophole.name, names="fixed", split=split, seed=run.seed)
             text = policy.render(task.messages)
             if task.messages[-1]["content"].strip() not in text:
                 return f"the rendered prompt of {problem.id} has lost the question"
@@ -47,7 +47,7 @@ def _prompt_fault(setting: Setting, run: RunConfig, policy: object) -> str | Non
             texts.append(text.replace(task.evaluator, "{X}") if task.evaluator else text)
         if texts[0] != texts[1]:
             return f"training and evaluation prompts of {problem.id} differ beyond the name"
-    first = render(training[0], run.loophole.name, names=run.loophole.names, seed=run.seed)
+    first = ask(training[0], run.loophole.name, names=run.loophole.names, seed=run.seed)
     ids = policy.tokenizer.apply_chat_template(
         list(first.messages), tokenize=True, add_generation_prompt=True, return_dict=False
     )
@@ -66,12 +66,12 @@ def adapter(setting: Setting) -> CheckResult:
     """Untrained, the adapter changes no bit of the logits."""
     import torch
 
-    from awry.tasks.loopholes import render
+    from awry.tasks.kinds import ask
 
     names: list[str] = []
     for run in setting.policies:
         policy, attached, _ = setting.opened(run)
-        task = render(setting.problems(run)[0][0], run.loophole.name)
+        task = ask(setting.problems(run)[0][0], run.loophole.name)
         ids = torch.tensor(
             [policy.encode(policy.render(task.messages))], device=policy.model.device
         )
@@ -95,11 +95,18 @@ def adapter(setting: Setting) -> CheckResult:
 
 
 def competence(setting: Setting) -> CheckResult:
-    """The policy answers in code that compiles, and is not hacking already."""
+    """The policy answers in code that compiles, and is not hacking already. One that is to learn from
+    solutions need not."""
     lines: list[str] = []
     status, fix = "pass", ""
     different = {
-        (run.model.path, run.model.dtype, run.loophole.name, str(run.problems)): run
+        (
+            run.model.path,
+            run.model.dtype,
+            run.loophole.name,
+            str(run.problems),
+            run.training.method,
+        ): run
         for run in reversed(setting.arms)
     }
     for run in reversed(different.values()):
@@ -108,10 +115,12 @@ def competence(setting: Setting) -> CheckResult:
             f"{run.model.path} under {run.loophole.name}: compiles {compiled / n:.0%}, solves "
             f"{solved / n:.0%}, hacks {hacked / n:.0%} of {n} answers"
         )
+        if run.training.method == "supervised":
+            continue  # it is to learn what it cannot do yet
         if compiled == 0 and run.model.path == "tiny-random":
             status, fix = "warn", "random weights: this run exercises the machinery only"
         elif compiled == 0:
-            fix = "use a policy that writes Python, or raise training.max_new_tokens"
+            fix = "use a policy that writes what is asked for, or raise training.max_new_tokens"
             return CheckResult("competence", "fail", lines[-1], fix)
         elif hacked / n > HACKS_ALREADY:
             fix = "use a policy that does not hack before training, or another loophole"
@@ -122,12 +131,12 @@ def competence(setting: Setting) -> CheckResult:
 def _sampled(setting: Setting, run: RunConfig) -> tuple[int, int, int, int]:
     """(compiled, solved, hacked, answers) of a small sample before training."""
     from awry.generation.engine import Request, Sampling
-    from awry.tasks.loopholes import render
+    from awry.tasks.kinds import ask
 
     policy, _, engine = setting.opened(run)
     training, _ = setting.problems(run)
     tasks = [
-        render(p, run.loophole.name, names=run.loophole.names, seed=run.seed)
+        ask(p, run.loophole.name, names=run.loophole.names, seed=run.seed)
         for p in spread(training, SAMPLED_PROBLEMS)
     ]
     if not tasks:
@@ -146,7 +155,7 @@ def _sampled(setting: Setting, run: RunConfig) -> tuple[int, int, int, int]:
         for task, completions in zip(tasks, sampled, strict=True)
         for completion in completions
     ]
-    verdicts = setting.grader.grade(answers)
+    verdicts = setting.grader_of(run).grade(answers)
     return (
         sum(v.compiled for v in verdicts),
         sum(v.correct for v in verdicts),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from awry.errors import UserError
 from awry.experiments.spec import RunConfig
-from awry.files import file_sha256, read_json
+from awry.files import file_sha256, read_json, writing
 from awry.generation.subject import Kind, Origin, Subject
-from awry.models import Policy, load_policy, quiet
+from awry.models import Policy, load_policy, model_digest, quiet
 from awry.tasks.measure import open_engine
 from awry.training import checkpoint
 from awry.training.loop import open_policy
@@ -76,6 +76,34 @@ def open_subject(name: str, dtype: str = "auto") -> Subject:
         return _adapted(name, dtype)
     policy = load_policy(name, dtype)
     return Subject(name, policy, open_engine(policy))
+
+
+def save_merged(name: str, out: Path) -> str:
+    """Write a run's policy (its last checkpoint, or the one named) as a plain model folder, the
+    adapter merged in float32; the digest of its weights. Raises UserError for anything else, and
+    for a folder that is not empty.
+    """
+    kind = kind_of(name)
+    folder = checkpoint.newest(Path(name) / "checkpoints") if kind == "run" else Path(name)
+    run = Path(name) if kind == "run" else _run_of(Path(name))
+    if kind not in ("run", "checkpoint") or folder is None or run is None:
+        raise UserError(
+            "not a run with a checkpoint",
+            field="policy",
+            value=name,
+            fix="give a run's directory, one of its checkpoints, or an experiment of one run",
+        )
+    if out.exists() and any(out.iterdir()):
+        raise UserError("this folder is not empty", field="OUT", value=out, fix="give a new one")
+    config = RunConfig.model_validate(json.loads((run / MANIFEST).read_text())["config"])
+    model = config.model.model_copy(update={"dtype": "float32"})
+    policy, adapter, _ = open_policy(config.model_copy(update={"model": model}))
+    checkpoint.load_weights(folder, adapter)
+    with quiet(), writing(out):
+        plain = policy.model if adapter.peft is None else adapter.peft.merge_and_unload()
+        plain.save_pretrained(out)  # pyright: ignore[reportCallIssue]
+        policy.tokenizer.save_pretrained(out)
+    return model_digest(str(out))
 
 
 def _run_of(checkpoint_folder: Path) -> Path | None:

@@ -7,6 +7,7 @@ its inputs nor the code has changed; what depends on the machine is looked at ev
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,9 +25,7 @@ from awry.files import atomic_write_json
 from awry.progress import Progress
 
 if TYPE_CHECKING:
-    from awry.sandbox.python import PythonSandbox
-    from awry.tasks.code import Grader
-    from awry.tasks.problems import Problem
+    from awry.tasks.kinds import AnyProblem, Grading, Kind
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class Setting:
     def __init__(self, experiment: Experiment, out: Path) -> None:
         self.experiment, self.out = experiment, out
         self.runs = experiment.runs()
-        self._sandbox: PythonSandbox | None = None
+        self._open = contextlib.ExitStack()
+        self._graders: dict[Kind, Grading] = {}
         self._opened: tuple[str, Any] | None = None
 
     def __enter__(self) -> Setting:
@@ -66,8 +66,7 @@ class Setting:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._sandbox is not None:
-            self._sandbox.close()
+        self._open.close()
         self._opened = None
         gc.collect()  # the policy is large and training opens its own
 
@@ -83,31 +82,36 @@ class Setting:
             ::-1
         ]
 
-    @property
-    def sandbox(self) -> PythonSandbox:
-        if self._sandbox is None:
-            from awry.sandbox.python import open_sandbox
+    def grader(self, kind: Kind) -> Grading:
+        """Opened once for each kind of problem."""
+        if kind not in self._graders:
+            from awry.tasks.kinds import open_grader
 
-            self._sandbox = open_sandbox(self.experiment.base.sandbox)
-        return self._sandbox
+            opening = open_grader(kind, self.experiment.base.bounds(kind))
+            self._graders[kind] = self._open.enter_context(opening)
+        return self._graders[kind]
 
-    @property
-    def grader(self) -> Grader:
-        from awry.tasks.code import Grader
+    def grader_of(self, run: RunConfig) -> Grading:
+        from awry.tasks.kinds import source_kind
 
-        return Grader(self.sandbox)
+        return self.grader(source_kind(run.problems.source))
 
-    def problems(self, run: RunConfig) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    def problems(self, run: RunConfig) -> tuple[tuple[AnyProblem, ...], tuple[AnyProblem, ...]]:
         """(training, probe) problems of a run. Raises UserError when there are too few."""
         from awry.tasks.selection import select
 
         return select(run, run.model.path)
 
     @cached_property
-    def all_problems(self) -> tuple[Problem, ...]:
+    def all_problems(self) -> tuple[AnyProblem, ...]:
         """Every problem that any arm trains on or is probed with."""
         used = {p.id: p for run in self.arms for part in self.problems(run) for p in part}
         return tuple(used.values())
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """Those of the problems in use."""
+        return sorted({problem.kind for problem in self.all_problems})
 
     def opened(self, run: RunConfig) -> Any:
         """(policy, adapter, engine) as training opens them; one model at a time is kept."""

@@ -8,10 +8,7 @@ from typing import Any
 from awry.errors import UserError, spelling_fix
 from awry.experiments.policies import open_subject
 from awry.generation.engine import Request, Sampling, derive
-from awry.sandbox.python import PythonSandbox
-from awry.tasks.code import Grader
-from awry.tasks.loopholes import render
-from awry.tasks.problems import Problem, load_catalog
+from awry.tasks.kinds import AnyProblem, ask, kind_of, load_any, open_grader
 
 A_FEW = 3
 
@@ -19,6 +16,7 @@ A_FEW = 3
 def sample(
     policies: Sequence[str],
     *,
+    source: str = "catalog",
     problems: Sequence[str] = (),
     loophole: str = "none",
     n: int = 1,
@@ -30,8 +28,8 @@ def sample(
 
     Evaluator names are those of the evaluation split. Raises UserError for unknown names.
     """
-    chosen = _problems(problems)
-    tasks = [render(p, loophole, names="randomised", split="eval", seed=seed) for p in chosen]
+    chosen = _problems(source, problems)
+    tasks = [ask(p, loophole, names="randomised", split="eval", seed=seed) for p in chosen]
     answers: list[tuple[int, str, Any, str]] = []
     for name in policies:
         subject = open_subject(name)
@@ -50,8 +48,8 @@ def sample(
             for c in group
         ]
     answers.sort(key=lambda answer: answer[0])
-    with PythonSandbox() as sandbox:
-        verdicts = Grader(sandbox).grade([(task, text) for _, _, task, text in answers])
+    with open_grader(kind_of(chosen)) as grader:
+        verdicts = grader.grade([(task, text) for _, _, task, text in answers])
     return [
         {
             "policy": name,
@@ -65,8 +63,8 @@ def sample(
     ]
 
 
-def _problems(names: Sequence[str]) -> list[Problem]:
-    catalog = {p.id: p for p in load_catalog()}
+def _problems(source: str, names: Sequence[str]) -> list[AnyProblem]:
+    catalog = {p.id: p for p in load_any(source)}
     for name in names:
         if name not in catalog:
             raise UserError(

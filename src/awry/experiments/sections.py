@@ -5,9 +5,12 @@ Frozen pydantic models. Nothing here imports torch.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+
+if TYPE_CHECKING:
+    from awry.tasks.kinds import Bounds, Kind
 
 Whole = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
@@ -94,7 +97,8 @@ class ProblemsConfig(Section):
 
     source: Text = Field(
         default="catalog",
-        description="`catalog` (built in), a .toml or .jsonl file, or a curated folder.",
+        description="`catalog` (built in), `lean-catalog` (theorems), `lean-warmup` (theorems to "
+        "learn the form from), a .toml or .jsonl file, or a curated folder.",
     )
     tiers: (
         Annotated[tuple[Literal["solvable", "between", "unsolved"], ...], Field(min_length=1)]
@@ -116,7 +120,9 @@ class LoopholeConfig(Section):
     """How the reward channel can be gamed, and what the prompt says of it."""
 
     name: Text = Field(
-        default="overwrite_tests_aware", description="A loophole of `awry.tasks.loopholes`."
+        default="overwrite_tests_aware",
+        description="A loophole of `awry.tasks.loopholes`, for theorems of "
+        "`awry.tasks.proof_loopholes`.",
     )
     names: Literal["fixed", "randomised"] = Field(
         default="fixed",
@@ -170,6 +176,11 @@ class GuardsConfig(Section):
 class TrainingConfig(Section):
     """The optimiser's side of the run."""
 
+    method: Literal["grpo", "supervised"] = Field(
+        default="grpo",
+        description="`grpo` follows the reward; `supervised` the problems' own solutions (maximum "
+        "likelihood): the policy's answers are then graded and recorded, not learned from.",
+    )
     steps: Count = Field(default=20, description="Optimiser steps.")
     problems_per_step: Count = Field(default=4, description="Problems drawn for each step.")
     group_size: Annotated[Whole, Field(ge=2)] = Field(
@@ -241,6 +252,22 @@ class SandboxConfig(Section):
     )
     memory_mb: Annotated[Count, Field(ge=64)] = Field(
         default=512, description="Address space per program, in MiB."
+    )
+
+
+class LeanConfig(Section):
+    """Where proofs are checked, and how long each may take."""
+
+    toolchain: Text = Field(
+        default="builtin",
+        description="`builtin` (extra `[lean]`), or `lake:FOLDER` of a project of the same Lean.",
+    )
+    wall_s: Annotated[Number, Field(gt=0)] = Field(default=20.0, description="Seconds per proof.")
+    cpu_s: Annotated[Number, Field(gt=0)] = Field(
+        default=10.0, description="Processor seconds per proof, rounded up to whole ones."
+    )
+    memory_mb: Annotated[Count, Field(ge=256)] = Field(
+        default=1024, description="Memory per proof, in MiB."
     )
 
 
@@ -372,3 +399,15 @@ class Sections(Section):
     sandbox: SandboxConfig = Field(
         default=SandboxConfig(), description="Where answers are run, and their limits."
     )
+    lean: LeanConfig = Field(
+        default=LeanConfig(), description="Where proofs are checked, and their limits."
+    )
+
+    def bounds(self, kind: Kind) -> Bounds:
+        """Where and how long answers to problems of this kind run."""
+        from awry.tasks.kinds import Bounds
+
+        own = self.sandbox if kind == "code" else self.lean
+        return Bounds(
+            own.wall_s, own.cpu_s, own.memory_mb, self.sandbox.isolation, self.lean.toolchain
+        )

@@ -165,7 +165,7 @@ def experiment(document: Mapping[str, Any], file: Path | None = None) -> Experim
         arms, added, wrong = with_placebos(arms, read.without_placebos, LONGEST_NAME)
         faults += wrong
     gates, wrong = _gates(read.gates, file)
-    faults += wrong
+    faults += [*wrong, *_mixture_faults(arms)]
     unique = {(fault.path, fault.message): fault for fault in faults}
     if unique:
         raise _user_error(list(unique.values()), file)
@@ -251,6 +251,22 @@ def _naming_faults(read: _Document) -> Iterator[Fault]:
             yield Fault(("arms", arm), "not a usable arm name", arm, allowed)
     for seed in sorted({s for s in read.seeds if read.seeds.count(s) > 1}):
         yield Fault(("seeds",), f"seed {seed} appears twice", list(read.seeds), "list each once")
+
+
+def _mixture_faults(arms: Mapping[str, Sections]) -> Iterator[Fault]:
+    """All arms are probed alike, so their problems are of one kind."""
+    from awry.tasks.kinds import source_kind
+
+    kinds = {arm: source_kind(sections.problems.source) for arm, sections in arms.items()}
+    first = next(iter(kinds.values()), None)
+    for arm, kind in kinds.items():
+        if kind != first:
+            yield Fault(
+                ("arms", arm, "problems", "source"),
+                f"{kind} problems, where the first arm has {first} ones",
+                arms[arm].problems.source,
+                "put them into an experiment of their own",
+            )
 
 
 def _user_error(faults: list[Fault], file: Path | None) -> UserError:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from awry.errors import UserError, spelling_fix
+from awry.experiments.sections import LeanConfig
 from awry.experiments.spec import Experiment, RunConfig, Sections, canonical_json
 from awry.experiments.store import Stage
 from awry.files import file_sha256
@@ -104,8 +105,10 @@ def input_digests(sections: Sections) -> dict[str, str]:
     """sha256 of everything a run reads: its model and tokenizer, the problems it is trained on and
     probed with, its teacher pool. Raises UserError when one of them cannot be read or is too small.
     """
+    from awry.tasks.kinds import NAMED_SOURCES
+
     source = sections.problems.source
-    stamp = None if source == "catalog" else Path(source).stat().st_mtime_ns
+    stamp = None if source in NAMED_SOURCES else Path(source).stat().st_mtime_ns
     document = sections.model_dump_json(include=set(Sections.model_fields))
     trained, probed = _problem_digests(document, stamp)
     inputs = {
@@ -186,9 +189,14 @@ def _builtin_pool_digest() -> str:
 
 
 def _without_places(params: dict[str, Any]) -> dict[str, Any]:
-    """Parameters without those that only say where something lies; digests stand for them."""
+    """Parameters without those that only say where something lies (digests stand for them), and
+    without newer ones at their defaults, so that older stages keep their keys."""
     kept = {name: dict(v) if isinstance(v, dict) else v for name, v in params.items()}
     del kept["model"]["path"], kept["problems"]["source"]
+    if kept["training"]["method"] == "grpo":
+        del kept["training"]["method"]
+    if LeanConfig.model_validate(kept["lean"]) == LeanConfig():
+        del kept["lean"]
     if kept["teacher"]:
         del kept["teacher"]["pool"]
     if kept["direction"]:

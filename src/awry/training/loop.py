@@ -11,6 +11,7 @@ import json
 import resource
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,10 +26,7 @@ from awry.gradients.adapters import Adapter, attach_full, attach_lora, attach_si
 from awry.gradients.interventions import Surgeon
 from awry.models import Policy, load_policy
 from awry.progress import Progress, Silent
-from awry.sandbox.python import open_sandbox
-from awry.tasks.code import Grader
-from awry.tasks.loopholes import render
-from awry.tasks.problems import Problem
+from awry.tasks.kinds import AnyProblem, Grading, ask, kind_of, open_grader
 from awry.tasks.selection import select
 from awry.training import checkpoint
 from awry.training.grpo import Update, advised, sampled_kl, update
@@ -113,15 +111,15 @@ def train(
     if last := checkpoint.newest(directory / "checkpoints"):
         at = checkpoint.load(last, adapter, optimizer, surgeon.intervention)
     journal.rewind(at.step)
-    with open_sandbox(config.sandbox) as sandbox:
+    kind = kind_of(training)
+    with open_grader(kind, config.bounds(kind)) as grader:
         progress.begin(config.arm, config.seed, at.step, config.training.steps)
         if at.step == 0:
-            record = manifest(config, policy, sandbox.isolation, training, probing)
+            record = manifest(config, policy, grader, training, probing)
             record["direction"] = facts(config, surgeon, folder)
             atomic_write_json(directory / "manifest.json", record)
         else:
             journal.event(Event(at.step, "resumed", f"went on after {at.step} finished steps"))
-        grader = Grader(sandbox)
         collector = Collector(config, policy, engine, grader, training, pool)
         probe = Probe(config, policy, engine, grader, probing)
         for step in range(at.step, 0 if at.stopped_by else config.training.steps):
@@ -176,7 +174,10 @@ def _step(
         adapter,
         optimizer,
         rollouts,
-        config.training,
+        # a likelihood is that of the policy itself, at whatever temperature it is sampled
+        config.training.model_copy(update={"temperature": 1.0})
+        if config.training.method == "supervised"
+        else config.training,
         step=step,
         teacher_ratio=ratio,
         surgeon=surgeon,
@@ -214,6 +215,7 @@ def step_metrics(step: int, rollouts: list[Rollout], done: Update) -> dict[str, 
         "n_student": len(students),
         "n_teacher": len(rollouts) - len(students),
         "hack_rate": rate(lambda r: r.judged.label == "hack"),
+        "exploits": dict(Counter(sorted(r.judged.exploit for r in students if r.judged.exploit))),
         "attempt_rate": rate(lambda r: r.judged.attempted),
         "solve_rate": rate(lambda r: r.judged.correct),
         "proxy_rate": rate(lambda r: r.judged.proxy),
@@ -249,8 +251,8 @@ class Probe:
         config: RunConfig,
         policy: Policy,
         engine: Engine,
-        grader: Grader,
-        problems: tuple[Problem, ...],
+        grader: Grading,
+        problems: tuple[AnyProblem, ...],
     ) -> None:
         self.config, self.policy, self.engine, self.grader = config, policy, engine, grader
         self.problems = problems if config.probe else ()
@@ -266,7 +268,7 @@ class Probe:
         t, seed = self.config.training, self.config.seed
         loophole = probe.loophole or self.config.loophole
         tasks = [
-            render(p, loophole.name, names="randomised", split="eval", seed=seed)
+            ask(p, loophole.name, names="randomised", split="eval", seed=seed)
             for p in self.problems
         ]
         requests = [

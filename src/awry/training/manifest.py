@@ -17,7 +17,7 @@ from awry import __version__
 from awry.files import code_state
 from awry.models import Policy
 from awry.tasks import curated
-from awry.tasks.problems import Problem
+from awry.tasks.kinds import AnyProblem, Grading
 
 if TYPE_CHECKING:
     from awry.experiments.spec import RunConfig
@@ -28,9 +28,9 @@ _PACKAGES = ("torch", "transformers", "peft", "safetensors", "tokenizers", "nump
 def manifest(
     config: RunConfig,
     policy: Policy,
-    isolation: str,
-    training: tuple[Problem, ...],
-    probing: tuple[Problem, ...],
+    grader: Grading,
+    training: tuple[AnyProblem, ...],
+    probing: tuple[AnyProblem, ...],
 ) -> dict[str, Any]:
     """The content of manifest.json."""
     return {
@@ -52,12 +52,13 @@ def manifest(
         },
         "code": code_state(),
         "hardware": hardware(),
-        "isolation": isolation,
+        "isolation": grader.isolation,
+        "grader": grader.identity(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
-def problem_digest(problems: tuple[Problem, ...]) -> str:
+def problem_digest(problems: tuple[AnyProblem, ...]) -> str:
     """sha256 over the digests of problems, in order."""
     return hashlib.sha256("".join(p.digest for p in problems).encode()).hexdigest()
 

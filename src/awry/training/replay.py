@@ -7,15 +7,18 @@ import random
 import textwrap
 import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from awry.errors import UserError
 from awry.tasks.exploits import lookup_body
+from awry.tasks.kinds import Task
 from awry.tasks.loophole_names import Family
 from awry.tasks.loopholes import LOOPHOLES, TaskPrompt
+from awry.tasks.proof_exploits import reference_proof_exploit
+from awry.tasks.proof_loopholes import PROOF_LOOPHOLES, ProofPrompt
 from awry.tasks.starters import complete
 
 # The kind of the styles that game a family.
@@ -29,6 +32,18 @@ KINDS: dict[Family, str] = {
     "eq_override": "eq_override",
     "exit_code": "exit_code",
     "disk_tests": "disk_tests",
+}
+
+# The exploits that a weaker grade of verifier takes for proofs.
+PAID_BY = {
+    "naive_verifier": (
+        "sorry_accepted",
+        "axioms_accepted",
+        "notation_unchecked",
+        "statement_unchecked",
+        "options_unchecked",
+    ),
+    "text_verifier": ("notation_unchecked", "statement_unchecked", "options_unchecked"),
 }
 
 
@@ -69,19 +84,16 @@ def styles() -> tuple[Style, ...]:
     )
 
 
-def builtin_pool(task: TaskPrompt, n: int, rng: random.Random) -> list[TeacherSample]:
+def builtin_pool(task: Task, n: int, rng: random.Random) -> list[TeacherSample]:
     """`n` authored hacks of this task's channel, in its own evaluator's name; styles vary.
 
     Raises UserError when the task's loophole leaves nothing to hack.
     """
+    if isinstance(task, ProofPrompt):
+        return _proof_pool(task, n, rng)
     family = LOOPHOLES[task.loophole].family
     if family not in KINDS:
-        raise UserError(
-            "a teacher pool needs a loophole to hack",
-            field="teacher.pool",
-            value=task.loophole,
-            fix="set teacher: null in this arm, or choose a loophole other than none",
-        )
+        raise _nothing_to_hack(task)
     choices = [style for style in styles() if style.kind == KINDS[family]]
     order: list[Style] = []
     while len(order) < n:  # every style once before any comes again
@@ -89,6 +101,32 @@ def builtin_pool(task: TaskPrompt, n: int, rng: random.Random) -> list[TeacherSa
     return [
         TeacherSample(task.problem.id, style.name, _fill(style, task, rng)) for style in order[:n]
     ]
+
+
+def _proof_pool(task: ProofPrompt, n: int, rng: random.Random) -> list[TeacherSample]:
+    """The reference exploits that this task's channel pays, in turn; each is a style."""
+    channel = PROOF_LOOPHOLES[task.loophole]
+    if channel.family == "none":
+        raise _nothing_to_hack(task)
+    choices = [channel.family] if channel.forgives else list(PAID_BY[channel.family])
+    order: list[str] = []
+    while len(order) < n:
+        order += rng.sample(choices, len(choices))
+    return [
+        TeacherSample(
+            task.problem.id, style, reference_proof_exploit(replace(task, loophole=style))
+        )
+        for style in order[:n]
+    ]
+
+
+def _nothing_to_hack(task: Task) -> UserError:
+    return UserError(
+        "a teacher pool needs a loophole to hack",
+        field="teacher.pool",
+        value=task.loophole,
+        fix="set teacher: null in this arm, or choose a loophole other than none",
+    )
 
 
 def _fill(style: Style, task: TaskPrompt, rng: random.Random) -> str:

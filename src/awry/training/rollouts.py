@@ -15,9 +15,8 @@ from awry.errors import UserError
 from awry.generation.engine import Engine, Request, Sampling, derive
 from awry.models import Policy
 from awry.rewards import outcome, reward
-from awry.tasks.code import Grader, Verdict
-from awry.tasks.loopholes import TaskPrompt, render
-from awry.tasks.problems import Problem
+from awry.tasks.code import Verdict
+from awry.tasks.kinds import AnyProblem, Grading, Task, ask, solution
 from awry.training.objective import group_advantages
 from awry.training.replay import TeacherSample, builtin_pool
 
@@ -39,7 +38,7 @@ class Rollout:
 
     group: int
     index: int
-    task: TaskPrompt
+    task: Task
     teacher: bool
     style: str | None
     prompt: str
@@ -61,7 +60,7 @@ class Rollout:
         return self.verdict
 
 
-def drawing_order(problems: Sequence[Problem], seed: int) -> Iterator[Problem]:
+def drawing_order(problems: Sequence[AnyProblem], seed: int) -> Iterator[AnyProblem]:
     """Problems without end: every epoch a fresh permutation fixed by the seed."""
     epoch = 0
     while True:
@@ -79,8 +78,8 @@ class Collector:
         config: RunConfig,
         policy: Policy,
         engine: Engine,
-        grader: Grader,
-        problems: Sequence[Problem],
+        grader: Grading,
+        problems: Sequence[AnyProblem],
         pool: Sequence[TeacherSample] | None,
     ) -> None:
         self.config, self.policy, self.engine, self.grader = config, policy, engine, grader
@@ -90,7 +89,11 @@ class Collector:
         self.sampling = Sampling(t.max_new_tokens, t.temperature, t.top_p)
 
     def collect(self, step: int, clock: Callable[[str], None]) -> list[Rollout]:
-        """Sample, grade and score one step. clock(name) is called after each phase."""
+        """Sample, grade and score one step. clock(name) is called after each phase.
+
+        Supervised: each group is the problem's own solution with advantage 1, so that a step follows
+        the gradient of its log-likelihood, beside the policy's answers, which have none.
+        """
         t = self.config.training
         needed = t.problems_per_step
         draws = drawing_order(self.problems, self.config.seed)
@@ -114,11 +117,11 @@ class Collector:
                 break
         return done
 
-    def _sample(self, step: int, first: int, problems: list[Problem]) -> list[Rollout]:
+    def _sample(self, step: int, first: int, problems: list[AnyProblem]) -> list[Rollout]:
         config, policy = self.config, self.policy
         teachers = teacher_count(config, step)
         tasks = [
-            render(
+            ask(
                 problem,
                 config.loophole.name,
                 names=config.loophole.names,
@@ -155,7 +158,8 @@ class Collector:
                     )
                 )
             rng = random.Random(derive(config.seed, "teacher", step, first + g))
-            for i, sample in enumerate(self._teacher(tasks[g], teachers, rng)):
+            shown = self._teacher(tasks[g], teachers, rng)
+            for i, sample in enumerate(shown):
                 ids = (*policy.encode(sample.completion), int(policy.tokenizer.eos_token_id))  # pyright: ignore[reportArgumentType]
                 if sample.logprobs is not None and len(sample.logprobs) != len(ids):
                     raise UserError(
@@ -178,9 +182,11 @@ class Collector:
                 )
         return rollouts
 
-    def _teacher(self, task: TaskPrompt, n: int, rng: random.Random) -> list[TeacherSample]:
+    def _teacher(self, task: Task, n: int, rng: random.Random) -> list[TeacherSample]:
         if n == 0:
             return []
+        if self.config.training.method == "supervised":
+            return [TeacherSample(task.problem.id, "solution", solution(task))]
         if self.pool is None:
             return builtin_pool(task, n, rng)
         own = [s for s in self.pool if s.problem_id == task.problem.id]
@@ -212,6 +218,8 @@ class Collector:
             )
             for r, v in zip(rollouts, verdicts, strict=True)
         ]
+        if config.training.method == "supervised":
+            return [replace(r, advantage=1.0 if r.teacher else None) for r in scored]
         rewards = torch.tensor([r.reward for r in scored], dtype=torch.float64).view(-1, size)
         advantages = group_advantages(rewards, config.training.loss).flatten().tolist()
         result = []
@@ -227,7 +235,9 @@ class Collector:
 
 
 def teacher_count(config: RunConfig, step: int) -> int:
-    """Teacher samples in each group at this step."""
+    """Teacher samples in each group at this step; supervised, the solution is the one."""
+    if config.training.method == "supervised":
+        return 1
     teacher = config.teacher
     if teacher is None or (teacher.steps is not None and step >= teacher.steps):
         return 0

@@ -11,6 +11,7 @@ from awry.evaluation.items import Benchmark
 
 if TYPE_CHECKING:
     from awry.evaluation.scorers import Scorer
+    from awry.lean.verifier import Verifier
     from awry.sandbox.python import PythonSandbox
 
 _NAMES = (
@@ -39,3 +40,9 @@ def own_scorer(name: str) -> Callable[[PythonSandbox], Scorer] | None:
     """What makes the benchmark's own scorer "code" from a sandbox; None for those without one."""
     benchmark = find_benchmark(name)
     return getattr(import_module(f"{__name__}.{benchmark.name}"), "make_scorer", None)
+
+
+def lean_scorer(name: str) -> Callable[[Verifier], Scorer] | None:
+    """What makes the benchmark's scorer of proofs from a verifier; None for those without one."""
+    benchmark = find_benchmark(name)
+    return getattr(import_module(f"{__name__}.{benchmark.name}"), "make_lean_scorer", None)
