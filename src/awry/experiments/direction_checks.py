@@ -23,11 +23,12 @@ def pairs(setting: Setting) -> CheckResult:
     """
     from awry.tasks.pairs import load_benign_pairs, load_pairs, statistics, validate
 
+    grader: Any = setting.grader("code")
     seen: list[str] = []
     status, fix = "pass", ""
     for source in dict.fromkeys(run.direction.pairs for run in setting.arms if run.direction):
         given = load_pairs(source)
-        wrong = validate(given, setting.grader("code"))
+        wrong = validate(given, grader)
         if wrong:
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             saw = f"{source}: {'; '.join(wrong[:3])}{more}"
@@ -42,7 +43,7 @@ def pairs(setting: Setting) -> CheckResult:
         if max(abs(value - 0.5) for value in surface.values()) > SURFACE_AUROC - 0.5:
             status = "warn"
             fix = "write hacks and honest answers of like length, or the direction is one of length"
-    if wrong := validate(load_benign_pairs(), setting.grader("code"), benign=True):
+    if wrong := validate(load_benign_pairs(), grader, benign=True):
         fix = "report this as a bug of awry: its benign pairs are unsound"
         return CheckResult("pairs", "fail", f"benign: {'; '.join(wrong[:3])}", fix)
     return CheckResult("pairs", status, "; ".join(seen), fix)

@@ -260,7 +260,8 @@ class LeanConfig(Section):
 
     toolchain: Text = Field(
         default="builtin",
-        description="`builtin` (extra `[lean]`), or `lake:FOLDER` of a project of the same Lean.",
+        description="`builtin` (extra `[lean]`), or another that the sound grade can judge, "
+        "`lake:FOLDER` of the same Lean and core.",
     )
     wall_s: Annotated[Number, Field(gt=0)] = Field(default=20.0, description="Seconds per proof.")
     cpu_s: Annotated[Number, Field(gt=0)] = Field(

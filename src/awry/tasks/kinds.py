@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, Protocol
 
 from awry.errors import UserError, spelling_fix
 from awry.tasks import curated
@@ -78,16 +78,12 @@ def load_any(source: str) -> tuple[AnyProblem, ...]:
 
 def kind_of(problems: Sequence[AnyProblem]) -> Kind:
     """Raises UserError for a mixture: one grader could not grade it."""
-    kinds = {problem.kind for problem in problems}
+    kinds: set[Kind] = {problem.kind for problem in problems}
     if len(kinds) > 1:
         raise UserError("code and proofs together", field="problems.source", fix="use one kind")
     return kinds.pop() if kinds else "code"
 
 
-@overload
-def ask(problem: Problem, loophole: str, **how: Any) -> TaskPrompt: ...
-@overload
-def ask(problem: AnyProblem, loophole: str, **how: Any) -> Task: ...
 def ask(
     problem: AnyProblem,
     loophole: str,
