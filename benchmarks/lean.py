@@ -9,8 +9,9 @@ turns. The cold side starts an interpreter, loads Lean and runs its command line
 as there are cores, with nothing but a time limit; it reads messages only, so it is the naive grade.
 All sides find the same, or this script fails. Latencies are of one check at a time.
 
---soak (on a machine that does little else: the clock's limit is 3 s): so many mixed checks, among them of every 10 000 200 crashes, 200 time-outs and 50 that use
+--soak: so many mixed checks, among them of every 10 000 200 crashes, 200 time-outs and 50 that use
 up their memory, right and wrong proofs, texts that end the process, exploits of each sort, floods.
+For a machine that does little else: the limit is 3 s on the clock.
 Exit status 1 if this process or a server grows, if descriptors, processes or folders become more,
 if a server is lost or a process left at the end, or if a known outcome is not as it must be.
 """
