@@ -76,7 +76,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a proof. Exit status 0: the grade accepts it; 3: it does not."""
-    from awry.lean.sound.reading import without_reference
+    from awry.lean.reading import without_reference
     from awry.lean.toolchains import find_toolchain
     from awry.lean.verifier import Verifier
 
@@ -144,7 +144,7 @@ def _reference(text: str, name: str, statement: str | None) -> Theorem:
     """What is to be proved. Of the answer's own file only the imports and the statement count."""
     from dataclasses import replace
 
-    from awry.lean.sound.reading import read_theorem, split_header
+    from awry.lean.reading import read_theorem, split_header
 
     if statement is None:
         return replace(read_theorem(text, name), setup="")

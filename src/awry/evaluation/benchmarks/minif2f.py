@@ -18,7 +18,7 @@ from awry.evaluation.data import Place, find, limited, no_shots, subset
 from awry.evaluation.items import Ask, Benchmark, Item, Loaded, Mark, Metric, Options, Response
 from awry.generation.engine import Sampling
 from awry.lean.checks import Theorem
-from awry.lean.sound.reading import blanked, find_statement, without_reference
+from awry.lean.reading import blanked, find_statement, without_reference
 
 if TYPE_CHECKING:
     from awry.lean.verifier import Verifier

@@ -4,7 +4,7 @@ import pytest
 
 from awry.errors import UserError
 from awry.lean.checks import Theorem
-from awry.lean.sound.reading import (
+from awry.lean.reading import (
     blanked,
     find_statement,
     read_theorem,
