@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import workload
-from awry.evaluation import detectors
-from awry.evaluation.agreement import Agreement, by_group
-from awry.evaluation.labelled import Example, read_labelled
-from awry.evaluation.refusal_model import SCHEMES, THRESHOLD, cross_validate
+from awry.evaluation.marks import detectors
+from awry.evaluation.marks.agreement import Agreement, by_group
+from awry.evaluation.marks.labelled import Example, read_labelled
+from awry.evaluation.marks.refusal_model import SCHEMES, THRESHOLD, cross_validate
 
 _GLOB = "xstest_v2_completions_*.csv"
 

@@ -33,10 +33,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from awry.lean import core, library
+from awry.lean.builtin import core, library
+from awry.lean.builtin.limits import LeanLimits
+from awry.lean.builtin.pool import LeanPool, read_messages
 from awry.lean.checks import Theorem
-from awry.lean.limits import LeanLimits
-from awry.lean.pool import LeanPool, read_messages
 from awry.lean.verifier import Verifier, compose
 from awry.tasks.theorems import load_proof_catalog
 

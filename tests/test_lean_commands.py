@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from awry.errors import UserError
-from awry.lean import library
+from awry.lean.builtin import library
 from awry.lean_commands import lean_app
 
 needs_lean = pytest.mark.skipif(

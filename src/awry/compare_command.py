@@ -13,8 +13,8 @@ from awry.errors import UserError
 from awry.output import Json, print_result
 
 if TYPE_CHECKING:
-    from awry.evaluation.compare import Comparison, Margins
-    from awry.evaluation.table import Evaluated, Key
+    from awry.evaluation.comparison.compare import Comparison, Margins
+    from awry.evaluation.comparison.table import Evaluated, Key
 
 
 class Layout(StrEnum):
@@ -76,10 +76,10 @@ def compare_command(
     as_json: Json = False,
 ) -> None:
     """Compare evaluations item by item. Refuses those that were made under different conditions."""
-    from awry.evaluation.compare import compare
-    from awry.evaluation.layout import checkpoint_lines, summary_lines
-    from awry.evaluation.table import read_subjects
-    from awry.evaluation.trajectories import checkpoints
+    from awry.evaluation.comparison.compare import compare
+    from awry.evaluation.comparison.layout import checkpoint_lines, summary_lines
+    from awry.evaluation.comparison.table import read_subjects
+    from awry.evaluation.comparison.trajectories import checkpoints
 
     margins = parsed_margins(margin or ())
     limits = dict(_named(text, "--threshold") for text in threshold or ())
@@ -115,14 +115,14 @@ def _columns(comparison: Comparison, subjects: Sequence[Evaluated]) -> list[Key]
 
 
 def _thresholds(named: dict[str, float], keys: Sequence[Key]) -> dict[Key, float]:
-    from awry.evaluation.compare import check_names, spellings
+    from awry.evaluation.comparison.compare import check_names, spellings
 
     check_names(named, keys, "--threshold")
     return {key: value for key in keys for n, value in named.items() if n in spellings(key)}
 
 
 def parsed_margins(texts: Sequence[str]) -> Margins:
-    from awry.evaluation.compare import Margins
+    from awry.evaluation.comparison.compare import Margins
 
     everywhere: float | None = None
     named: dict[str, float] = {}

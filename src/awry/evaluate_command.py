@@ -15,7 +15,7 @@ from awry.output import Json, print_result, print_table, text_of
 from awry.progress import Console, duration
 
 if TYPE_CHECKING:
-    from awry.evaluation.judges import JudgeConfig
+    from awry.evaluation.marks.judges import JudgeConfig
     from awry.evaluation.responses import Respondent
     from awry.evaluation.suites import Chosen
 
@@ -297,7 +297,7 @@ def _judge(
 ) -> JudgeConfig | None:
     if name is None:
         return None
-    from awry.evaluation.judges import JudgeConfig
+    from awry.evaluation.marks.judges import JudgeConfig
 
     if numbers not in ("logprobs", "samples"):
         raise UserError(
@@ -327,7 +327,7 @@ def _judge(
 
 
 def _table(done: Sequence[Mapping[str, Any]]) -> list[str]:
-    from awry.evaluation.table import overview, read_subjects
+    from awry.evaluation.comparison.table import overview, read_subjects
 
     return overview(read_subjects([Path(row["folder"]) for row in done]))
 

@@ -11,7 +11,7 @@ import typer
 from awry.output import Json, print_result
 
 if TYPE_CHECKING:
-    from awry.evaluation.agreement import Agreement, Error
+    from awry.evaluation.marks.agreement import Agreement, Error
 
 judge_app = typer.Typer(
     help="Detectors and judges: fit a refusal detector, check one against labels.",
@@ -35,10 +35,10 @@ def judge_fit(
     Columns: response (or completion), label (refusal, partial, compliance, 1, 0), prompt, and model and
     family if there are several. The file is for `awry evaluate --detector`.
     """
-    from awry.evaluation.agreement import Agreement
-    from awry.evaluation.labelled import read_labelled
-    from awry.evaluation.refusal_model import fit
-    from awry.evaluation.scorers import FittedScorer
+    from awry.evaluation.marks.agreement import Agreement
+    from awry.evaluation.marks.labelled import read_labelled
+    from awry.evaluation.marks.refusal_model import fit
+    from awry.evaluation.marks.scorers import FittedScorer
 
     model = fit(read_labelled(data))
     model.save(out)
@@ -86,8 +86,8 @@ def judge_check(
 
     Label a hundred of your own policies' answers: labels of other models say little about their style.
     """
-    from awry.evaluation.agreement import by_group
-    from awry.evaluation.labelled import read_labelled
+    from awry.evaluation.marks.agreement import by_group
+    from awry.evaluation.marks.labelled import read_labelled
 
     examples = read_labelled(data)
     name, found, lines = _found(examples, detector, judge, key_env, cache)
@@ -115,9 +115,9 @@ def _found(
 ) -> tuple[str, list[bool | None], list[str]]:
     """Name, refusal or not of each example (None: no mark), and what else there is to say."""
     from awry.errors import UserError
-    from awry.evaluation import detectors
-    from awry.evaluation.refusal_model import THRESHOLD, load
-    from awry.evaluation.scorers import FittedScorer
+    from awry.evaluation.marks import detectors
+    from awry.evaluation.marks.refusal_model import THRESHOLD, load
+    from awry.evaluation.marks.scorers import FittedScorer
 
     texts = [e.text for e in examples]
     if judge is None:
@@ -128,8 +128,8 @@ def _found(
         fitted = [p > THRESHOLD for p in model.probabilities(texts).tolist()]
         return FittedScorer(model).name, list(fitted), _overlap(model.about, examples)
     from awry.evaluation.items import Ask, Response
-    from awry.evaluation.judges import Judge, JudgeConfig, JudgeScorer
-    from awry.evaluation.rubrics import find_rubric
+    from awry.evaluation.marks.judges import Judge, JudgeConfig, JudgeScorer
+    from awry.evaluation.marks.rubrics import find_rubric
     from awry.progress import Console
 
     model_name, at, base_url = judge.rpartition("@")
@@ -153,7 +153,7 @@ def _found(
 
 
 def _overlap(about: dict[str, Any], examples: Any) -> list[str]:
-    from awry.evaluation.labelled import digest
+    from awry.evaluation.marks.labelled import digest
 
     if about["training_digest"] == digest(examples):
         return ["these are the answers it was fitted to: see its held-out figures instead"]

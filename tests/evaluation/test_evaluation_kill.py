@@ -28,7 +28,7 @@ RESULTS = ("evaluation.json", "items.jsonl", "responses.parquet", "metrics.json"
 def context() -> Any:
     # a server that has imported torch already: a session begins within a blink
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["killable", "awry.evaluation.scorers"])
+    found.set_forkserver_preload(["killable", "awry.evaluation.marks.scorers"])
     return found
 
 

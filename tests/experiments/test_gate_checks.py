@@ -11,9 +11,9 @@ import pytest
 from awry.errors import UserError
 from awry.evaluation.benchmarks import find_benchmark
 from awry.evaluation.items import Options
+from awry.evaluation.marks.scorers import find_scorers
 from awry.evaluation.responses import InProcess
 from awry.evaluation.run import evaluate
-from awry.evaluation.scorers import find_scorers
 from awry.experiments.gate_checks import gates
 from awry.experiments.policies import open_subject
 from awry.experiments.preflight import Setting, preflight

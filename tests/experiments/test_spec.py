@@ -56,7 +56,7 @@ def test_examples_are_valid(path, tmp_path) -> None:
     for place in ("examples", "runs/lean_policy", "runs/lean_curated"):
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "runs/lean_curated/curation.json").write_text("{}")
-    (tmp_path / "runs/lean_curated/problems.jsonl").write_text('{"kind": "proof"}\n')
+    (tmp_path / "runs/lean_curated/problems.jsonl").write_text('{"name": "t"}\n')
     loaded = load_experiment(shutil.copy(path, tmp_path / "examples"))
     assert loaded.name == path.stem
     assert loaded.question

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from awry.lean.pool import LeanPool
+from awry.lean.builtin.pool import LeanPool
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from functools import cache
 
-from awry.lean.pool import LeanPool
+from awry.lean.builtin.pool import LeanPool
 
 PARITY = """inductive Par : Nat → Prop
   | zero : Par 0

@@ -36,7 +36,7 @@ def library() -> str:
 
 def install(folder: Path) -> Path:
     """The programs; returns the folder to be put on the PATH."""
-    from awry.lean import core
+    from awry.lean.builtin import core
 
     binaries = folder / "bin"
     binaries.mkdir(parents=True)

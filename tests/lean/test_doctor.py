@@ -8,7 +8,8 @@ import lean_serving
 import pytest
 
 from awry.errors import UserError
-from awry.lean import doctor, library
+from awry.lean import doctor
+from awry.lean.builtin import library
 from awry.lean.checks import Elaboration, Message
 from awry.lean.doctor import Finding, examine, insist
 

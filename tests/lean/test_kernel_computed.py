@@ -15,7 +15,7 @@ from importlib.resources import files
 
 import pytest
 
-from awry.lean.pool import LeanPool
+from awry.lean.builtin.pool import LeanPool
 
 Binary = Callable[[int, int], int | bool]
 BINARY: dict[str, Binary] = {

@@ -6,7 +6,7 @@ import re
 
 from library_listing import DOCUMENT, TITLES, declared, listing, parts
 
-from awry.lean.pool import LeanPool
+from awry.lean.builtin.pool import LeanPool
 
 
 def test_page_is_up_to_date() -> None:

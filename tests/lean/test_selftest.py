@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from awry.errors import UserError
-from awry.lean import library
+from awry.lean.builtin import library
+from awry.lean.builtin.pool import LeanPool
 from awry.lean.checks import Checked, Theorem
-from awry.lean.pool import LeanPool
 from awry.lean.selftest import EXPLOITS, THEOREMS, selftest
 from awry.lean.verifier import Verifier
 

@@ -6,10 +6,10 @@ import lean_serving
 import pytest
 
 from awry.errors import UserError
-from awry.lean.kimina import Kimina
-from awry.lean.lake import LakeProject
-from awry.lean.pool import LeanPool
-from awry.lean.repl import LeanRepl
+from awry.lean.builtin.pool import LeanPool
+from awry.lean.elsewhere.kimina import Kimina
+from awry.lean.elsewhere.lake import LakeProject
+from awry.lean.elsewhere.repl import LeanRepl
 from awry.lean.toolchains import find_toolchain
 
 GOOD = "theorem a (p q : Prop) (hp : p) (hq : q) : p ∧ q := And.intro hp hq\n"

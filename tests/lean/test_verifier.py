@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from awry.lean.builtin.pool import JudgeJob, LeanPool
 from awry.lean.checks import Checked, Elaboration, Message, Theorem
-from awry.lean.pool import JudgeJob, LeanPool
 from awry.lean.verifier import Verifier, compose, open_verifier, reference_text
 
 AND = Theorem("target", "theorem target (p q : Prop) (h : p ∧ q) : q ∧ p")

@@ -11,7 +11,7 @@ from fake_evaluated import BASE, NAME, WEIGHTS, evaluate_base, evaluate_run, run
 from fake_experiment import write_experiment
 
 from awry.errors import UserError
-from awry.evaluation.compare import Margins
+from awry.evaluation.comparison.compare import Margins
 from awry.report import build_report, to_json, write_report
 from fake_evaluations import items, row, write
 

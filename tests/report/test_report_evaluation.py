@@ -8,9 +8,9 @@ from pathlib import Path
 import browser as chromium
 import pytest
 
-from awry.evaluation.compare import Margins, compare
-from awry.evaluation.table import read_subjects
-from awry.evaluation.trajectories import checkpoints
+from awry.evaluation.comparison.compare import Margins, compare
+from awry.evaluation.comparison.table import read_subjects
+from awry.evaluation.comparison.trajectories import checkpoints
 from awry.report.evaluation import conditions_table, delta_bar, write_page
 from fake_evaluations import items, row, write
 

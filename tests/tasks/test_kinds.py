@@ -43,6 +43,16 @@ def test_the_kind_of_a_file_is_read_from_its_rows(
     assert load_any(str(file)) == (problem,)
 
 
+def test_a_theorem_needs_no_kind_to_be_told(tmp_path: Path) -> None:
+    rows = {"id": "a", "name": "t", "statement": "theorem t : True", "proof": ":= trivial"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(rows))
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in rows.items())
+    (tmp_path / "a.toml").write_text(f"[[problem]]\n{lines}")
+    for name in ("a.jsonl", "a.toml"):
+        (problem,) = load_any(str(tmp_path / name))
+        assert (problem.kind, problem.id) == ("proof", "a")
+
+
 def test_what_cannot_be_read_is_told_by_the_loader(tmp_path: Path) -> None:
     for name, content in (("a.jsonl", b"{"), ("b.jsonl", b"\xff\xfe"), ("c.jsonl.gz", b"no")):
         (tmp_path / name).write_bytes(content)

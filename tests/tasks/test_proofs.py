@@ -134,7 +134,19 @@ def test_a_text_is_checked_once_and_judged_under_each_loophole() -> None:
     assert len(verifier.asked) == 1
 
 
-def test_a_verifier_that_fails_gives_no_verdict() -> None:
-    verifier: Any = Said(replace(FAILED, outcome="verifier_failure"))
-    with pytest.raises(SandboxError, match="no verdict"):
-        ProofGrader(verifier).grade([(render_proof(PROBLEM, "none"), "```lean\nx\n```")])
+BROKEN = replace(FAILED, outcome="verifier_failure", error=None, evidence="it died")
+
+
+def test_a_text_that_brings_the_verifier_down_is_not_paid() -> None:
+    verifier: Any = Said(BROKEN)
+    task = render_proof(PROBLEM, "naive_verifier")
+    (verdict,) = ProofGrader(verifier).grade([(task, "```lean\nx\n```")])
+    assert (verdict.proxy, verdict.correct, verdict.attempted) == (False, False, False)
+    assert verdict.parts["outcome"] == "verifier_failure"
+
+
+def test_a_verifier_that_keeps_failing_gives_no_verdicts() -> None:
+    verifier: Any = Said(BROKEN)
+    task = render_proof(PROBLEM, "none")
+    with pytest.raises(SandboxError, match="failed on 3 of 3 texts: it died"):
+        ProofGrader(verifier).grade([(task, f"```lean\nx{i}\n```") for i in range(3)])

@@ -18,9 +18,9 @@ from awry import __version__
 from awry.errors import UserError
 from awry.evaluation import record
 from awry.evaluation.items import Ask, Benchmark, Item, Loaded, Options, Response
+from awry.evaluation.marks.scorers import Scorer
 from awry.evaluation.record import ITEMS, RECORD, RESPONSES, Stored
 from awry.evaluation.responses import Questions, Respondent
-from awry.evaluation.scorers import Scorer
 from awry.evaluation.scoring import mark_and_measure
 from awry.files import code_state, file_sha256, read_json, writing
 from awry.progress import Progress

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from awry import __version__
 from awry.evaluation import benchmarks, metrics, record
 from awry.evaluation.items import Benchmark
-from awry.evaluation.judges import Judge, JudgeConfig
+from awry.evaluation.marks.judges import Judge, JudgeConfig
+from awry.evaluation.marks.scorers import Scorer, corrections, find_scorers
 from awry.evaluation.record import METRICS, Stored
-from awry.evaluation.scorers import Scorer, corrections, find_scorers
 from awry.files import atomic_write_json, read_json
 from awry.progress import Progress
 from awry.sandbox.python import PythonSandbox

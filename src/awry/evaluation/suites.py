@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from awry.errors import UserError, spelling_fix
-from awry.evaluation.detectors import NAME
 from awry.evaluation.items import Benchmark, Options
+from awry.evaluation.marks.detectors import NAME
 
 ALL = "all"
 SUITES = ("safety", "capability", "misalignment", "hacking", ALL)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from awry.errors import UserError
-from awry.lean import library
+from awry.lean.builtin import library
 from awry.lean.checks import Theorem, Toolchain
-from awry.lean.outside import INSTALL, call, read_version
+from awry.lean.elsewhere.outside import INSTALL, call, read_version
 from awry.lean.selftest import selftest
 from awry.lean.toolchains import BUILTIN, find_toolchain
 from awry.lean.verifier import Verifier

@@ -31,24 +31,24 @@ def find_toolchain(
     kind, separator, place = name.partition(":")
     given: dict[str, Any] = {"workers": workers, "wall_s": wall_s}
     if name == BUILTIN:
-        from awry.lean.pool import LeanPool
+        from awry.lean.builtin.pool import LeanPool
 
         given |= {"cpu_s": cpu_s, "memory_mb": memory_mb, "isolation": isolation}
         return _open(LeanPool, given)
     if separator and place and kind == "lake":
-        from awry.lean.lake import LakeProject
+        from awry.lean.elsewhere.lake import LakeProject
 
         given |= {"cpu_s": cpu_s, "memory_mb": memory_mb}
         return _open(lambda **given: LakeProject(Path(place).expanduser(), **given), given)
     if separator and place and kind == "repl":
-        from awry.lean.repl import LeanRepl
+        from awry.lean.elsewhere.repl import LeanRepl
 
         folder, _, program = place.partition("@")
         own = Path(program).expanduser() if program else None
         given |= {"memory_mb": memory_mb}
         return _open(lambda **given: LeanRepl(Path(folder).expanduser(), own, **given), given)
     if separator and place and kind == "kimina":
-        from awry.lean.kimina import Kimina
+        from awry.lean.elsewhere.kimina import Kimina
 
         return _open(lambda **given: Kimina(place, **given), given)
     fix = spelling_fix(name, FORMS) if not separator else "use one of " + ", ".join(FORMS)

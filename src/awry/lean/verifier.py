@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 from awry.lean import messages as said
+from awry.lean.builtin.pool import JudgeJob
 from awry.lean.checks import Checked, Elaboration, OutcomeName, Theorem, Toolchain
 from awry.lean.classify import name_faults
-from awry.lean.pool import JudgeJob
 from awry.lean.toolchains import find_toolchain
 
 _KEPT_REFERENCES = 4096

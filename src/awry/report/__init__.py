@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from awry.evaluation.compare import Margins
+from awry.evaluation.comparison.compare import Margins
 from awry.report import evaluated
 from awry.report.cautions import cautions
 from awry.report.document import to_json

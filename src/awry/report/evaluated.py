@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from awry.errors import UserError
-from awry.evaluation.compare import Comparison, Margins, compare
-from awry.evaluation.sides import Side, check
-from awry.evaluation.table import METRICS, RECORD, Evaluated, Key, read_subject, read_subjects
-from awry.evaluation.trajectories import Checkpoints, checkpoints
+from awry.evaluation.comparison.compare import Comparison, Margins, compare
+from awry.evaluation.comparison.sides import Side, check
+from awry.evaluation.comparison.table import (
+    METRICS,
+    RECORD,
+    Evaluated,
+    Key,
+    read_subject,
+    read_subjects,
+)
+from awry.evaluation.comparison.trajectories import Checkpoints, checkpoints
 from awry.files import read_json
 from awry.report.load import Experiment, Run
 

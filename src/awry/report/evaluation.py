@@ -11,11 +11,11 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from awry import __version__
-from awry.evaluation import layout
-from awry.evaluation.compare import Comparison, Row
-from awry.evaluation.conditions import SCORER, shown
-from awry.evaluation.table import Key, figure, heading, signed_figure, span_text
-from awry.evaluation.trajectories import Checkpoints
+from awry.evaluation.comparison import layout
+from awry.evaluation.comparison.compare import Comparison, Row
+from awry.evaluation.comparison.conditions import SCORER, shown
+from awry.evaluation.comparison.table import Key, figure, heading, signed_figure, span_text
+from awry.evaluation.comparison.trajectories import Checkpoints
 from awry.files import atomic_write, writing
 from awry.report.charts import Chart, Series, line_chart, marker, swatch
 from awry.report.evaluated import Evaluations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,10 @@ class Grading(Protocol):
 
 
 def source_kind(source: str) -> Kind:
-    """The kind of a source of problems; "code" for one that cannot be read (its loader says why)."""
+    """The kind of a source of problems, by its first row: a theorem has a name and no entry point.
+
+    "code" for one that cannot be read: its loader says why.
+    """
     if source in NAMED_SOURCES:
         return NAMED_SOURCES[source]
     path = Path(source)
@@ -58,15 +62,16 @@ def source_kind(source: str) -> Kind:
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError):
         return "code"
-    if ".toml" in path.suffixes:
-        lines = text.splitlines()
-        return "proof" if any(line.startswith("proof = ") for line in lines) else "code"
-    first = next((line for line in text.split("\n") if line.strip()), "")
     try:
-        row = json.loads(first)
+        if ".toml" in path.suffixes:
+            rows = tomllib.loads(text).get("problem")
+            row = rows[0] if isinstance(rows, list) and rows else None
+        else:
+            row = json.loads(next((line for line in text.split("\n") if line.strip()), ""))
     except ValueError:
         return "code"
-    return "proof" if isinstance(row, dict) and row.get("kind") == "proof" else "code"
+    proof = isinstance(row, dict) and "name" in row and "entry_point" not in row
+    return "proof" if proof else "code"
 
 
 def load_any(source: str) -> tuple[AnyProblem, ...]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import ast
-import gzip
 import hashlib
 import json
 import tomllib
-import zlib
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from awry.errors import UserError
 from awry.tasks.assertions import Case, parse_test
-from awry.tasks.curated import problems_file
+from awry.tasks.problem_files import distinct, read_rows
 
 DIFFICULTIES = ("easy", "medium", "hard")
 SOLVABLE, UNSOLVED = 0.30, 0.05  # pass rates of the measuring policy
@@ -82,8 +79,10 @@ def load_catalog() -> tuple[Problem, ...]:
     problems: list[Problem] = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".toml"):
-            problems += _rows(tomllib.loads(file.read_text("utf-8")), f"catalog/{file.name}")
-    return _distinct(problems, "catalog")
+            rows = tomllib.loads(file.read_text("utf-8"))["problem"]
+            place = f"catalog/{file.name}"
+            problems += [_problem(row, f"problem[{n}]", place) for n, row in enumerate(rows)]
+    return distinct(problems, "catalog")
 
 
 def load_problems(source: str) -> tuple[Problem, ...]:
@@ -94,45 +93,8 @@ def load_problems(source: str) -> tuple[Problem, ...]:
     """
     if source == "catalog":
         return load_catalog()
-    path = Path(source)
-    if path.is_dir():
-        path = problems_file(path)
-    zipped = path.suffix == ".gz"
-    kind = path.with_suffix("").suffix if zipped else path.suffix
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if zipped else data).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read problems: {error}",
-            field="problems.source",
-            value=source,
-            fix='use "catalog" or the path of a .toml or .jsonl file',
-        ) from error
-    try:
-        if kind == ".toml":
-            document = tomllib.loads(text)
-        elif kind == ".jsonl":
-            # not splitlines: a string in JSON may hold U+2028, which that takes for a line's end
-            lines = [line for line in text.split("\n") if line.strip()]
-            document = {"problem": [json.loads(line) for line in lines]}
-        else:
-            raise UserError(
-                "unknown kind of problem file",
-                field="problems.source",
-                value=source,
-                fix="use .toml, .jsonl or .jsonl.gz",
-            )
-    except ValueError as error:
-        raise UserError(f"not a readable problem file: {error}", file=path) from error
-    return _distinct(_rows(document, source), source)
-
-
-def _rows(document: dict[str, Any], file: str) -> list[Problem]:
-    rows = document.get("problem")
-    if not isinstance(rows, list) or not rows:
-        raise UserError("no problems in this file", file=file, fix="write [[problem]] tables")
-    return [_problem(row, f"problem[{number}]", file) for number, row in enumerate(rows)]
+    rows = enumerate(read_rows(source, "catalog"))
+    return distinct([_problem(row, f"problem[{number}]", source) for number, row in rows], source)
 
 
 def _problem(row: object, where: str, file: str) -> Problem:
@@ -203,15 +165,6 @@ def _calls(expression: str, name: str) -> bool:
         and (node.id if isinstance(node, ast.Name) else node.attr) == name
         for node in nodes
     )
-
-
-def _distinct(problems: list[Problem], file: str) -> tuple[Problem, ...]:
-    seen: set[str] = set()
-    for problem in problems:
-        if problem.id in seen:
-            raise UserError("two problems have this id", field="id", value=problem.id, file=file)
-        seen.add(problem.id)
-    return tuple(sorted(problems, key=lambda problem: problem.id))
 
 
 def tier(passes: int, samples: int) -> str:

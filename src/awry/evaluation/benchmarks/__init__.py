@@ -10,7 +10,7 @@ from awry.errors import UserError, spelling_fix
 from awry.evaluation.items import Benchmark
 
 if TYPE_CHECKING:
-    from awry.evaluation.scorers import Scorer
+    from awry.evaluation.marks.scorers import Scorer
     from awry.lean.verifier import Verifier
     from awry.sandbox.python import PythonSandbox
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from awry.evaluation.items import Item, Mark, Metric, Response
-from awry.evaluation.scorers import MOST_MISSING, kind_of
+from awry.evaluation.marks.scorers import MOST_MISSING, kind_of
 
 Marks = Mapping[str, Sequence[Mapping[str, Mark]]]
 Better = Literal["higher", "lower", "neither"]

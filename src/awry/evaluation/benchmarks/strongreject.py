@@ -22,7 +22,7 @@ from awry.evaluation.benchmarks.counting import (
 )
 from awry.evaluation.data import Place, find, limited, no_shots, subset
 from awry.evaluation.items import Ask, Benchmark, Item, Loaded, Mark, Metric, Options, Response
-from awry.evaluation.rubrics import strongreject_score
+from awry.evaluation.marks.rubrics import strongreject_score
 from awry.generation.engine import Sampling
 
 SUBSETS = ("full", "small")

@@ -1,0 +1,1 @@
+"""Whether two evaluations may be compared, and what comes of it."""

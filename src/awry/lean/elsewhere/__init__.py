@@ -1,0 +1,1 @@
+"""Toolchains of the user: Lake projects, the community REPL, Kimina servers."""

@@ -1,0 +1,1 @@
+"""The sound grade: the written file decoded, compared, and checked again by the kernel."""
