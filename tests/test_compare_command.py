@@ -51,6 +51,26 @@ def test_the_checkpoint_table(folders: list[Path]) -> None:
     assert re.search(r"xstest accuracy\[lexical-v1\] +a +0 +2 +0.600 +5\n", done.stdout)
 
 
+def test_an_earlier_checkpoint_under_other_conditions_is_refused(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    """By arm the last checkpoint stands for the run, but the tables show all of them."""
+    values = items([1.0, 0.0] * 50)
+    early = write(
+        tmp_path / "early",
+        [row(NAME, values)],
+        weights="3",
+        arm="a",
+        seed=0,
+        step=5,
+        conditions={"limit": 7},
+    )
+    done = invoke(folders[0], early, folders[1], "--group", "arm")
+    assert isinstance(done.exception, UserError)
+    assert done.exception.message.endswith("conditions: limit")
+    assert invoke(*folders, "--group", "arm").exit_code == 0
+
+
 def test_json_holds_both_tables_and_the_page_is_whole(folders: list[Path], tmp_path: Path) -> None:
     page = tmp_path / "deep" / "page.html"
     done = invoke(*folders, "--json", "--html", page, "--margin", "0.05")

@@ -14,7 +14,7 @@ from awry.judge_commands import judge_app
 from awry.models import load_policy
 from serving import Script, serve
 
-sys.path.insert(0, str(Path(__file__).parent / "evaluation"))
+sys.path.insert(0, str(Path(__file__).parent / "evaluation/marks"))
 from test_refusal_model import examples
 
 RUN = CliRunner()

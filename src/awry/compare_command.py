@@ -78,6 +78,7 @@ def compare_command(
     """Compare evaluations item by item. Refuses those that were made under different conditions."""
     from awry.evaluation.comparison.compare import compare
     from awry.evaluation.comparison.layout import checkpoint_lines, summary_lines
+    from awry.evaluation.comparison.sides import Side, check
     from awry.evaluation.comparison.table import read_subjects
     from awry.evaluation.comparison.trajectories import checkpoints
 
@@ -93,6 +94,8 @@ def compare_command(
         everything=everything,
         alpha=alpha,
     )
+    # the comparison has looked at the last checkpoint of each arm only; the table shows them all
+    check([Side(s.name, (s,)) for s in subjects], allow or ())
     keys = _columns(comparison, subjects)
     found = checkpoints(subjects, keys, _thresholds(limits, keys))
     document = comparison.to_json() | {"checkpoints": found.to_json()}

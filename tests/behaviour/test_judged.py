@@ -33,7 +33,7 @@ def requests_to_decline(n: int) -> list[str]:
 def test_a_real_model_judges_and_what_it_cannot_say_is_missing(
     embedded: Policy, tmp_path: Path
 ) -> None:
-    asked = requests_to_decline(6)
+    asked = requests_to_decline(3)
     with (tmp_path / "strongreject_dataset.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["category", "source", "forbidden_prompt"])
@@ -45,7 +45,7 @@ def test_a_real_model_judges_and_what_it_cannot_say_is_missing(
             [
                 *("evaluate", f"openai:smollm@{url}"),
                 *("--benchmark", f"strongreject={tmp_path / 'strongreject_dataset.csv'}"),
-                *("--max-new-tokens", "48", "--judge", f"smollm@{judge}"),
+                *("--max-new-tokens", "32", "--judge", f"smollm@{judge}"),
                 *("--judge-rubrics", "own", "--out", str(tmp_path / "out"), "--json"),
             ],
         )

@@ -34,7 +34,7 @@ def declared(part: str) -> list[tuple[str, str]]:
     """(kind, full name; a star after a name that simp uses) of one part, in its order."""
     found: list[tuple[str, str]] = []
     spaces: list[str] = []
-    text = (files("awry.lean") / "init" / f"{part}.lean").read_text(encoding="utf-8")
+    text = (files("awry.lean.builtin") / "init" / f"{part}.lean").read_text(encoding="utf-8")
     for line in text.splitlines():
         if opened := re.match(r"(namespace|section)\b ?(\S*)", line):
             spaces.append(opened[2] if opened[1] == "namespace" else "")

@@ -116,7 +116,7 @@ def test_elaborator_agrees_with_kernel(lean_pool: LeanPool) -> None:
 
 def _copies() -> str:
     """The definitions of numbers.lean and kernel.lean under other names, without marks."""
-    folder = files("awry.lean") / "init"
+    folder = files("awry.lean.builtin") / "init"
     numbers = (folder / "numbers.lean").read_text(encoding="utf-8")
     kernel = (folder / "kernel.lean").read_text(encoding="utf-8")
     first = numbers[numbers.index("set_option bootstrap") : numbers.index("-- what `noConfusion`")]

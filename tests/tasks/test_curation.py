@@ -21,10 +21,10 @@ from awry.experiments.spec import experiment
 from awry.generation.engine import Sampling
 from awry.models import load_policy
 from awry.progress import Silent
-from awry.sandbox.python import Limits
 from awry.tasks import curation
 from awry.tasks.bands import Rule
 from awry.tasks.curation import Questions, Subject, curate, drawn
+from awry.tasks.kinds import BOUNDS
 from awry.tasks.measure import open_engine, prompt
 from awry.tasks.problems import Problem, load_catalog, load_problems
 from awry.training.loop import train
@@ -215,7 +215,7 @@ def test_batches_do_not_change_what_a_problem_gets(tmp_path: Path, monkeypatch) 
         ({"sampling": Sampling(6, 0.5)}, "--temperature", "1.0 there, 0.5 now"),
         ({"sampling": Sampling(7, 1.0)}, "--max-new-tokens", "6 there, 7 now"),
         ({"sampling": Sampling(6, 1.0, 0.9)}, "--top-p", "1.0 there, 0.9 now"),
-        ({"limits": Limits(wall_s=5.0)}, "--timeout", "3.0 there, 5.0 now"),
+        ({"bounds": replace(BOUNDS["code"], wall_s=5.0)}, "--timeout", "3.0 there, 5.0 now"),
         ({"rule": Rule((0.1, 0.5))}, "--band", "0.1 0.6 there, 0.1 0.5 now"),
         ({"rule": Rule((0.1, 0.6), "hack")}, "--by", "pass there, hack now"),
     ],

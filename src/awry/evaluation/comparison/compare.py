@@ -146,8 +146,7 @@ def compare(
             "there is only one policy here" if not by_arm else "there is only one arm here",
             fix="give a baseline and what to compare with it",
         )
-    # every checkpoint, not only the last that stands for its arm: the table shows them all
-    let_through = check([Side(s.name, (s,)) for s in subjects], allowed)
+    let_through = check(sides, allowed)
     baseline, others = sides[0], tuple(sides[1:])
     wanted = _wanted(sides, chosen, everything)
     check_names(margins.named, [key for side in sides for key in side.keys], "--margin")
