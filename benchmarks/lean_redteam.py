@@ -79,7 +79,9 @@ def main() -> None:
             named = ", ".join(one.faults) or one.outcome
             print(f"  {attack.number:>2} {attack.name}: {named} | {one.evidence[:100]!r}")
     print(f"{len(items)} checks in {seconds:.1f} s; the other classes have tests of their own:")
-    print("12 (side effects) tests/lean/builtin/test_pool.py, 18 (damaged files) tests/lean/sound/test_judge.py")
+    print(
+        "12 (side effects) tests/lean/builtin/test_pool.py, 18 (damaged files) tests/lean/sound/test_judge.py"
+    )
     print(
         json.dumps(
             {
