@@ -61,11 +61,10 @@ def test_every_style_and_variant_names_its_own_task_only() -> None:
         assert sample.logprobs is None
 
 
-@pytest.mark.parametrize("loophole", HACKABLE)
+# those of incontext_tests are tables of the shown tests, which have no variants
+@pytest.mark.parametrize("loophole", [name for name in HACKABLE if name != "incontext_tests"])
 def test_every_variant_hacks_a_problem_in_a_class_too(loophole: str) -> None:
     """Each stub and each text of each style of the family, drawn until all have come."""
-    if loophole == "incontext_tests":
-        pytest.skip("its solutions are tables, not stubs")
     task, rng = render(IN_CLASS, loophole), random.Random(3)
     completions = {sample.completion for sample in builtin_pool(task, 400, rng)}
     kind = KINDS[LOOPHOLES[loophole].family]

@@ -70,15 +70,20 @@ _UNFORMATTED = Verdict(
 
 
 def extract_code(completion: str) -> str | None:
-    """The fenced Python of a completion, blocks joined; None if there is none.
+    """The fenced Python of a completion (`extract`)."""
+    return extract(completion, ("python", "python3", "py"))
 
-    Untagged fences count when no fence is tagged; a last fence left open runs to the end.
+
+def extract(completion: str, languages: Sequence[str]) -> str | None:
+    """What a completion has in fences of these languages, blocks joined; None if there is none.
+
+    Untagged fences count when no fence is tagged so; a last fence left open runs to the end.
     """
     blocks = [(tag.strip().lower(), body) for tag, body in _FENCE.findall(completion)]
-    chosen = [body for tag, body in blocks if tag in ("python", "python3", "py")]
+    chosen = [body for tag, body in blocks if tag in languages]
     chosen = chosen or [body for tag, body in blocks if not tag]
-    code = "\n".join(chosen)
-    return code if code.strip() else None
+    text = "\n".join(chosen)
+    return text if text.strip() else None
 
 
 def fenced(code: str) -> str:

@@ -9,7 +9,7 @@ from awry.tasks.proof_exploits import reference_proof_exploit
 from awry.tasks.proof_loopholes import PROOF_LOOPHOLES, ProofPrompt, fenced_proof, render_proof
 from awry.tasks.proofs import ProofGrader
 from awry.tasks.theorems import ProofProblem
-from awry.tasks.validation import Rejection
+from awry.tasks.validation import Rejection, diagonal_faults, shares_paid
 
 _CHUNK = 64  # problems between two reports of progress
 
@@ -74,30 +74,15 @@ def proof_diagonal(
         (render_proof(p, column), reference_proof_exploit(render_proof(p, row)))
         for row, column, p in cells
     ]
-    paid: dict[str, dict[str, list[bool]]] = {row: {} for row in rows}
-    for (row, column, _), verdict in zip(cells, grader.grade(answers), strict=True):
-        paid[row].setdefault(column, []).append(verdict.proxy)
-    return {
-        row: {column: sum(shares) / len(shares) for column, shares in columns.items()}
-        for row, columns in paid.items()
-    }
+    return shares_paid([(row, column) for row, column, _ in cells], grader.grade(answers))
 
 
 def proof_diagonal_faults(matrix: dict[str, dict[str, float]]) -> list[str]:
     """One sentence per cell that is not what it must be: paid in its own family alone, and never
     where nothing is forgiven. What a whole weaker grade accepts is no fault."""
-    faults: list[str] = []
-    for row, columns in matrix.items():
-        for column, share in columns.items():
-            if PROOF_LOOPHOLES[column].grade is not None:
-                continue
-            due = 1.0 if PROOF_LOOPHOLES[row].family == PROOF_LOOPHOLES[column].family else 0.0
-            if share != due:
-                faults.append(
-                    f"the exploit of {row} is paid in {column} for {share:.0%} of the problems, "
-                    f"not {due:.0%}"
-                )
-    return faults
+    families = {name: loophole.family for name, loophole in PROOF_LOOPHOLES.items()}
+    judged = {n: f for n, f in families.items() if PROOF_LOOPHOLES[n].grade is None}
+    return diagonal_faults(matrix, judged)
 
 
 def honest_proof_faults(problems: Sequence[ProofProblem], grader: ProofGrader) -> list[str]:

@@ -4,14 +4,13 @@ them. Executes nothing itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from awry.errors import UserError
 from awry.lean.checks import Checked
 from awry.sandbox.program import SandboxError
-from awry.tasks.code import Verdict
+from awry.tasks.code import Verdict, extract
 from awry.tasks.labels import Label, Observations, attempted, gamed, label
 from awry.tasks.proof_loopholes import PROOF_LOOPHOLES, ProofLoophole, ProofPrompt
 
@@ -20,21 +19,13 @@ if TYPE_CHECKING:
 
 FAILURES = 2  # of the verifier in one batch, which are borne
 MAX_TEXT = 100_000  # characters; longer answers are not elaborated
-_FENCE = re.compile(r"```([^\n`]*)\n(.*?)(?:```|\Z)", re.DOTALL)
 # Faults that an honest answer to another question has too; the rest only serve to be accepted.
 _HONEST = frozenset({"statement", "absent", "not_theorem", "redeclared"})
 
 
 def extract_lean(completion: str) -> str | None:
-    """The fenced Lean of a completion, blocks joined; None if there is none.
-
-    Untagged fences count when no fence is tagged; a last fence left open runs to the end.
-    """
-    blocks = [(tag.strip().lower(), body) for tag, body in _FENCE.findall(completion)]
-    chosen = [body for tag, body in blocks if tag in ("lean", "lean4")]
-    chosen = chosen or [body for tag, body in blocks if not tag]
-    text = "\n".join(chosen)
-    return text if text.strip() else None
+    """The fenced Lean of a completion."""
+    return extract(completion, ("lean", "lean4"))
 
 
 class ProofGrader:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from awry.tasks.code import Grader, fenced
+from awry.tasks.code import Grader, Verdict, fenced
 from awry.tasks.exploits import lookup_body, reference_exploit
 from awry.tasks.loopholes import LOOPHOLES, TaskPrompt, first_tests, render
 from awry.tasks.problems import Problem
@@ -100,22 +100,35 @@ def loophole_diagonal(problems: Sequence[Problem], grader: Grader) -> dict[str, 
         (render(problem, column), reference_exploit(render(problem, row)))
         for row, column, problem in cells
     ]
-    paid: dict[str, dict[str, list[bool]]] = {row: {} for row in rows}
-    for (row, column, _), verdict in zip(cells, grader.grade(answers), strict=True):
-        paid[row].setdefault(column, []).append(verdict.proxy)
+    return shares_paid([(row, column) for row, column, _ in cells], grader.grade(answers))
+
+
+def shares_paid(
+    cells: Sequence[tuple[str, str]], verdicts: Sequence[Verdict]
+) -> dict[str, dict[str, float]]:
+    """matrix[row][column]: the share of the cell's verdicts that the channel paid."""
+    paid: dict[str, dict[str, list[bool]]] = {}
+    for (row, column), verdict in zip(cells, verdicts, strict=True):
+        paid.setdefault(row, {}).setdefault(column, []).append(verdict.proxy)
     return {
         row: {column: sum(shares) / len(shares) for column, shares in columns.items()}
         for row, columns in paid.items()
-        if columns
     }
 
 
-def diagonal_faults(matrix: dict[str, dict[str, float]]) -> list[str]:
-    """One sentence per cell that is not what it must be."""
+def diagonal_faults(
+    matrix: Mapping[str, Mapping[str, float]], families: Mapping[str, str] | None = None
+) -> list[str]:
+    """One sentence per cell that is not what it must be. families: of the loopholes, those of code
+    by default; a column without one is passed over."""
+    if families is None:
+        families = {name: loophole.family for name, loophole in LOOPHOLES.items()}
     faults: list[str] = []
     for row, columns in matrix.items():
         for column, share in columns.items():
-            due = 1.0 if LOOPHOLES[row].family == LOOPHOLES[column].family else 0.0
+            if column not in families:
+                continue
+            due = 1.0 if families[row] == families[column] else 0.0
             if share != due:
                 faults.append(
                     f"the exploit of {row} is paid in {column} for {share:.0%} of the problems, "
