@@ -12,23 +12,22 @@ All sides find the same, or this script fails. Latencies are of one check at a t
 --soak: so many mixed checks, among them of every 10 000 200 crashes, 200 time-outs and 50 that use
 up their memory, right and wrong proofs, texts that end the process, exploits of each sort, floods.
 For a machine that does little else: the limit is 3 s on the clock.
-Exit status 1 if this process or a server grows, if descriptors, processes or folders become more,
-if a server is lost or a process left at the end, or if a known outcome is not as it must be.
+Exit status 1 on a fault as in watch.py, or if a known outcome is not as it must be.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
+import contextlib
+import functools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,9 +38,7 @@ from awry.lean.builtin.pool import LeanPool, read_messages
 from awry.lean.checks import Theorem
 from awry.lean.verifier import Verifier, compose
 from awry.tasks.theorems import load_proof_catalog
-
-# the same way to look at processes as the other soak has
-from soak import PR_SET_CHILD_SUBREAPER, State, family, growth, look, reap_orphans, resident_mb
+from watch import Subject, endure, family, machine, resident_mb
 
 CORES = len(os.sched_getaffinity(0))
 WANTED = {"naive": 20.0, "sound": 12.0}
@@ -176,10 +173,6 @@ def compare(checks: int, rounds: int, isolation: str) -> None:
     )
 
 
-def machine() -> str:
-    return f"{platform.machine()}, {CORES} cores, Python {platform.python_version()}"
-
-
 # ---- the soak ----------------------------------------------------------------------------------
 def native(declared: str, call: str) -> str:
     return (
@@ -234,90 +227,27 @@ def mixed(
         yield (theorem, f"{text}\n-- {number}"), allowed
 
 
-def soak(
-    total: int, every: int, isolation: str, folder: str
-) -> tuple[list[str], float, State, State]:
+@contextlib.contextmanager
+def checking(isolation: str) -> Iterator[Subject]:
     asked, verdicts = items(400)
-    faults: list[str] = []
-    first = state = None
-    counted: dict[str, int] = {}
+    counted: Counter[str] = Counter()
     with LeanPool(limits=TIGHT, isolation=isolation) as pool:  # type: ignore[arg-type]
         print(pool.isolation, flush=True)
         verifier = Verifier(pool)
         verifier.check(asked)  # every server is there, every reference compiled
-        servers = [w.process.pid for crew in pool._crews.values() for w in crew]
-        begun = lap = time.monotonic()
-        done = last = 0
-        while done < total:
-            batch = list(mixed(done, min(CHUNK, total - done), asked, verdicts))
-            for (item, allowed), found in zip(
-                batch, verifier.check([item for item, _ in batch]), strict=True
-            ):
-                counted[found.outcome] = counted.get(found.outcome, 0) + 1
-                if found.outcome not in allowed:
-                    faults.append(
-                        f"{found.outcome}, not {allowed}: {item[1][:80]!r} {found.evidence}"
-                    )
-            done += len(batch)
-            if done - last >= every or done >= total:
-                reap_orphans(set(servers))
-                state, now = look(folder), time.monotonic()
-                first = first or state
-                print(
-                    f"{done:>6} checks, {(done - last) / (now - lap):4.1f}/s, here "
-                    f"{state.parent_mb:.0f} MB, servers {max(state.servers_mb):.0f} MB (largest), "
-                    f"{len(state.servers_mb)} processes, descriptors {state.descriptors[0]} + "
-                    f"{sum(state.descriptors[1:])}, {state.zombies} zombies, {state.folders} folders",
-                    flush=True,
-                )
-                faults += growth(first, state)
-                last, lap = done, now
-                if len(faults) > 20:
-                    break
-        rate = done / (time.monotonic() - begun)
-        if servers != [w.process.pid for crew in pool._crews.values() for w in crew]:
-            faults.append("a fork server had to be replaced")
+
+        def batch(start: int, count: int) -> list[str]:
+            made = list(mixed(start, count, asked, verdicts))
+            found = verifier.check([item for item, _ in made])
+            counted.update(each.outcome for each in found)
+            return [
+                f"{each.outcome}, not {allowed}: {text[:80]!r} {each.evidence}"
+                for ((_, text), allowed), each in zip(made, found, strict=True)
+                if each.outcome not in allowed
+            ]
+
+        yield Subject(batch, pool.servers)
     print(", ".join(f"{count} {name}" for name, count in sorted(counted.items())))
-    assert first
-    assert state
-    return faults, rate, first, state
-
-
-def run_soak(total: int, every: int, isolation: str) -> int:
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    core.built()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o711)
-        tempfile.tempdir = folder
-        faults, rate, first, last = soak(total, every, isolation, folder)
-        deadline = time.monotonic() + 5
-        while (left := family()) and time.monotonic() < deadline:
-            reap_orphans(set())
-            time.sleep(0.05)
-        if left:
-            faults.append(f"left at the end: {left}")
-        if os.listdir(folder):
-            faults.append(f"folders left at the end: {os.listdir(folder)}")
-        tempfile.tempdir = None
-    for fault in faults[:20]:
-        print(f"FAILED: {fault[:400]}")
-    ours, plain = (s.parent_mb + sum(s.servers_mb) for s in (last, first))
-    print(
-        json.dumps(
-            {
-                "name": f"{Path(__file__).stem} soak",
-                "ours": round(ours, 1),
-                "plain": round(plain, 1),
-                "unit": "MB resident, last line and first",
-                "ratio": round(ours / plain, 3),
-                "checks": total,
-                "checks_per_s": round(rate, 1),
-                "faults": len(faults),
-                "machine": machine(),
-            }
-        )
-    )
-    return 1 if faults else 0
 
 
 def main() -> None:
@@ -330,7 +260,9 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # the isolation is printed
     if args.soak:
-        sys.exit(run_soak(args.soak, args.every, args.isolation))
+        core.built()  # before anything is counted
+        start, name = functools.partial(checking, args.isolation), f"{Path(__file__).stem} soak"
+        sys.exit(endure(name, "checks", args.soak, args.every, CHUNK, start))
     compare(args.checks, args.rounds, args.isolation)
 
 

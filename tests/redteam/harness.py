@@ -315,7 +315,7 @@ def _batch(
     before = descendants()
     memory = resident_mb(list(before))
     used, begun = time.process_time(), time.monotonic()
-    servers = [(worker.extras, worker.process.pid) for worker in sandbox._pool]
+    servers = [(worker.extras, worker.process.pid) for worker in sandbox._crew.servers]
     try:
         verdicts, honest, log = _grade(scene, sandbox, attacks)
     except Exception as error:  # whatever it is, an answer must not be able to cause it
@@ -331,7 +331,7 @@ def _batch(
         if attack.alone and used > PARENT_CPU_S:
             report[attack.name].append(f"late: grading took {used:.1f} s of this process")
     found = scene.changes()
-    for (extras, pid), worker in zip(servers, sandbox._pool, strict=True):
+    for (extras, pid), worker in zip(servers, sandbox._crew.servers, strict=True):
         if extras == worker.extras and pid != worker.process.pid:  # or it was given more modules
             found.append("signal: a fork server had to be replaced")
     found += [f"an honest answer: {verdict}" for verdict in honest if not verdict.correct]

@@ -145,7 +145,7 @@ def test_the_harness_reports_a_server_that_was_ended(scene: Scene, sandbox: Pyth
             self.__dict__ = sandbox.__dict__
 
         def run(self, programs: object) -> list[object]:
-            sandbox._pool[0].process.kill()
+            sandbox._crew.servers[0].process.kill()
             return sandbox.run(programs)  # type: ignore[arg-type,return-value]
 
     found = _batch(scene, Killing(), [Attack("x", "be run again", "x = 1")], {})

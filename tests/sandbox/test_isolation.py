@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import awry.sandbox.python as python
+import awry.sandbox.isolation as isolation
 from awry.errors import UserError
 from awry.sandbox import seccomp
 from awry.sandbox.doctor import advice, examine, insist
@@ -166,7 +166,7 @@ def test_a_level_that_is_unknown_is_an_error() -> None:
 def test_require_refuses_and_auto_warns_where_a_layer_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(python, "REQUIRED", (*python.REQUIRED, "moat"))
+    monkeypatch.setattr(isolation, "REQUIRED", (*isolation.REQUIRED, "moat"))
     with pytest.raises(UserError, match="no moat"):
         PythonSandbox(workers=1, isolation="require")
     with pytest.warns(IsolationWarning, match="missing"):

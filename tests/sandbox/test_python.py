@@ -369,7 +369,7 @@ def kill_when(sandbox: PythonSandbox, times: int) -> threading.Thread:
     def work() -> None:
         for _ in range(times):
             time.sleep(0.3)
-            sandbox._pool[0].process.kill()
+            sandbox._crew.servers[0].process.kill()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -391,7 +391,7 @@ def test_a_second_failure_is_the_sandboxs_own_and_no_verdict() -> None:
 
         def keep_killing() -> None:
             while not stop.wait(0.2):
-                sandbox._pool[0].process.kill()
+                sandbox._crew.servers[0].process.kill()
 
         killer = threading.Thread(target=keep_killing)
         killer.start()
@@ -407,8 +407,8 @@ def test_a_second_failure_is_the_sandboxs_own_and_no_verdict() -> None:
 
 def test_closing_removes_what_was_made() -> None:
     sandbox = PythonSandbox(workers=2)
-    folders = [Path(worker.base) for worker in sandbox._pool]
-    processes = [worker.process for worker in sandbox._pool]
+    folders = [Path(worker.base) for worker in sandbox._crew.servers]
+    processes = [worker.process for worker in sandbox._crew.servers]
     assert all(folder.is_dir() for folder in folders)
     sandbox.close()
     sandbox.close()

@@ -301,7 +301,7 @@ def test_a_broken_sandbox_gives_no_verdict(cube: Problem) -> None:
 
         def keep_killing() -> None:
             while not stop.wait(0.2):
-                sandbox._pool[0].process.kill()
+                sandbox._crew.servers[0].process.kill()
 
         killer = threading.Thread(target=keep_killing)
         killer.start()

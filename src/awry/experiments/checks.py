@@ -320,7 +320,7 @@ def _probe_power(setting: Setting) -> str:
 
 def isolation(setting: Setting) -> CheckResult:
     """What the sandbox really keeps from the untrusted code here."""
-    from awry.sandbox.python import REQUIRED
+    from awry.sandbox.isolation import REQUIRED
 
     said, lacks = [], []
     for kind in setting.kinds:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from awry.errors import UserError
-from awry.sandbox.python import REQUIRED, Isolation, Program, PythonSandbox, Returned, SandboxError
+from awry.sandbox.isolation import REQUIRED, Isolation
+from awry.sandbox.python import Program, PythonSandbox, Returned, SandboxError
 
 LEVELS: tuple[Isolation, ...] = ("namespaces", "landlock", "rlimits")
 TIMED = 100  # programs

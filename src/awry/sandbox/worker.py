@@ -1,4 +1,4 @@
-"""One fork server, as its parent sees it: start it, send it programs, read what comes back."""
+"""Programs, as a fork server is sent them, and their outcomes, as it tells them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ import json
 import os
 import secrets
 import signal
-import socket
 import struct
-import subprocess
-import sys
-import tempfile
-import time
-from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from awry.sandbox.confinement import remove_content
+from awry.sandbox.forkserver import ForkServer, Request
 from awry.sandbox.program import (
     NOT_REACHED,
     CheckState,
@@ -27,153 +21,65 @@ from awry.sandbox.program import (
     Limits,
     Outcome,
     Program,
-    SandboxError,
     Status,
 )
 from awry.sandbox.values import Failed, Returned, decode
 
-# The fork server's interpreter sees this package and, ahead of it, the standard library.
-_PACKAGES = Path(__file__).parents[2]
-_START = (
-    "import sys; sys.path.append(sys.argv[1]); from awry.sandbox.zygote import serve; "
-    "serve(int(sys.argv[2]), sys.argv[3])"
-)
 PACKAGES = ("numpy", "sortedcontainers")
 # An answer that names one of these is run where they are loaded (zygote.EXTRAS).
 _EXTRA_WORDS = (*PACKAGES, "asyncio", "concurrent")
-_GRACE_S = 10.0  # beyond a program's own limit, until its server counts as hung
 _OTHER_MESSAGES = 8  # that a program may send beside one per call
-_SMALL = 32 << 10  # bytes of a request that a socket takes without waiting for its reader
 
 
-class Request:
-    """A program in wire form, with the secrets that its processes prove themselves by."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.nonce, self.check_nonce = secrets.token_hex(8), secrets.token_hex(8)
-        answer = {
-            "source": program.source,
-            "setup": program.setup,
-            "override": program.override,
-            "calls": program.calls,
-            "evaluator": program.evaluator,
-            "target": program.target,
-        }
-        body, check = json.dumps(answer).encode(), b""
-        if program.check:
-            parts = {"check": program.check, "setup": program.setup, "nonce": self.check_nonce}
-            check = json.dumps(parts).encode()
-        head = struct.pack("!QQ", len(body), len(check)) + self.nonce.encode()
-        self.frame = head + body + check
-
-    @property
-    def small(self) -> bool:
-        return len(self.frame) <= _SMALL
-
-    @property
-    def needs_extras(self) -> bool:
-        text = self.program.source + self.program.setup
-        return any(word in text for word in _EXTRA_WORDS)
-
-
-class Worker:
-    """A fork server process and the socket to it. Requests are answered in the order sent.
-
-    core: the one that the server and its children keep to. A child then finds what it shares with
-    its server in that core's cache, which halves the time of a program.
+class Worker(ForkServer[Program, Outcome]):
+    """core: the one that the server and its children keep to. A child then finds what it shares
+    with its server in that core's cache, which halves the time of a program. extras: with the
+    modules loaded that few answers name, which make every fork of the server dearer.
     """
 
     def __init__(self, limits: Limits, level: str, core: int, extras: bool = False) -> None:
-        self.core, self.extras = core, extras
-        self.base = tempfile.mkdtemp(prefix="awry-")
-        os.chmod(self.base, 0o711)
-        self.link, theirs = socket.socketpair()
-        self.link.settimeout(20.0)
-        self.patience = limits.wall_s + _GRACE_S
-        self.deadline = 0.0
-        self.sent: deque[Request] = deque()
+        self.limits, self.level, self.core, self.extras = limits, level, core, extras
         settings = {
-            "base": self.base,
             "limits": asdict(limits),
             "level": level,
             "core": core,
             "extras": _package_folders() if extras else [],
         }
-        arguments = (_START, str(_PACKAGES), str(theirs.fileno()), json.dumps(settings))
-        with theirs:
-            self.process = subprocess.Popen(
-                # -s -S -P: nothing but the standard library; not -E, for the fixed hash seed
-                # that makes the order of sets, and so verdicts, repeatable.
-                [sys.executable, "-s", "-S", "-P", "-B", "-X", "utf8", "-c", *arguments],
-                # One arena: more of them would take an answer's threads beyond its address space.
-                env={
-                    "PYTHONHASHSEED": "0",
-                    "MALLOC_ARENA_MAX": "1",
-                    "OPENBLAS_NUM_THREADS": "1",
-                },
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+        # One arena: more of them would take an answer's threads beyond its address space.
+        environment = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+        super().__init__("awry.sandbox.zygote", settings, limits.wall_s, environment)
 
-    def greet(self) -> tuple[str, tuple[str, ...]]:
-        """(the layers in force, why others are not)."""
-        try:
-            hello = json.loads(self._frame())
-            return "+".join(hello["layers"]), tuple(hello["missing"])
-        except (OSError, ValueError) as error:
-            raise SandboxError(f"a sandbox process did not start: {error}") from error
+    def successor(self, item: Program | None = None) -> Worker:
+        extras = self.extras or (item is not None and _needs_extras(item))
+        return Worker(self.limits, self.level, self.core, extras)
 
-    def submit(self, request: Request) -> None:
-        self.sent.append(request)
-        if len(self.sent) == 1:
-            self.deadline = time.monotonic() + self.patience
-        try:
-            self.link.sendall(request.frame)
-        except OSError:
-            self.deadline = 0.0  # collected at once, as a failure
+    def suits(self, item: Program) -> bool:
+        return self.extras or not _needs_extras(item)
 
-    def collect(self, isolation: str) -> Outcome:
-        """The outcome of the oldest request; status "sandbox_error" when the server failed it."""
-        request = self.sent.popleft()
-        try:
-            if self.deadline <= time.monotonic():
-                raise OSError("no reply from the sandbox process")
-            head, _, report = self._frame().partition(b"\n")
-            header = json.loads(head)
-            outcome = _read_outcome(header, report, request, isolation)
-        except (OSError, ValueError, KeyError) as error:
-            return _failure(request, str(error), isolation)
-        self.deadline = time.monotonic() + self.patience
-        return outcome
+    def request(self, item: Program) -> Request[Program]:
+        nonce, check_nonce = secrets.token_hex(8), secrets.token_hex(8)
+        answer = {
+            "source": item.source,
+            "setup": item.setup,
+            "override": item.override,
+            "calls": item.calls,
+            "evaluator": item.evaluator,
+            "target": item.target,
+        }
+        body, check = json.dumps(answer).encode(), b""
+        if item.check:
+            parts = {"check": item.check, "setup": item.setup, "nonce": check_nonce}
+            check = json.dumps(parts).encode()
+        head = struct.pack("!QQ", len(body), len(check)) + nonce.encode()
+        return Request(item, head + body + check, (nonce, check_nonce))
 
-    def _frame(self) -> bytes:
-        (size,) = struct.unpack("!Q", self._exactly(8))
-        return self._exactly(size)
+    def read(self, header: dict[str, Any], rest: bytes, request: Request[Program]) -> Outcome:
+        return _read_outcome(header, rest, request, self.isolation)
 
-    def _exactly(self, count: int) -> bytes:
-        data = self.link.recv(count)
-        if len(data) == count:
-            return data
-        held = bytearray(data)
-        while len(held) < count:
-            chunk = self.link.recv(min(1 << 20, count - len(held)))
-            if not chunk:
-                raise OSError("the sandbox process ended")
-            held += chunk
-        return bytes(held)
 
-    def close(self) -> None:
-        self.link.close()
-        self.process.kill()
-        self.process.wait()
-        with contextlib.suppress(OSError):
-            remove_content(self.base)
-            os.rmdir(self.base)
+def _needs_extras(program: Program) -> bool:
+    text = program.source + program.setup
+    return any(word in text for word in _EXTRA_WORDS)
 
 
 def _package_folders() -> list[str]:
@@ -182,13 +88,14 @@ def _package_folders() -> list[str]:
     return sorted({str(Path(spec.origin).parents[1]) for spec in found if spec and spec.origin})
 
 
-def _failure(request: Request, error: str, isolation: str) -> Outcome:
+def failure(program: Program, error: str, isolation: str) -> Outcome:
+    """Of a program that the sandbox failed: nothing is known of it."""
     return Outcome(
         status="sandbox_error",
         compiled=False,
         loaded=False,
         error=error,
-        values=(NOT_REACHED,) * len(request.program.calls),
+        values=(NOT_REACHED,) * len(program.calls),
         evaluator="not run",
         evaluator_error="",
         check="not run",
@@ -221,16 +128,16 @@ def _messages(nonce: str, report: bytes, most: int) -> list[list[Any]]:
 
 
 def _read_outcome(
-    header: dict[str, Any], reports: bytes, request: Request, isolation: str
+    header: dict[str, Any], reports: bytes, request: Request[Program], isolation: str
 ) -> Outcome:
     """Read what the children wrote. Of contradicting messages the first counts."""
     cut = len(reports) - header["verdict"]
-    values: list[Returned | Failed] = [NOT_REACHED] * len(request.program.calls)
+    values: list[Returned | Failed] = [NOT_REACHED] * len(request.item.calls)
     seen: dict[str, str] = {}
     evaluator: EvaluatorState = "not run"
     evaluator_error = ""
     most = len(values) + _OTHER_MESSAGES
-    for message in _messages(request.nonce, reports[:cut], most):
+    for message in _messages(request.nonces[0], reports[:cut], most):
         match message:
             case ["value", int(index), encoded]:
                 if 0 <= index < len(values) and values[index] is NOT_REACHED:
@@ -275,8 +182,8 @@ def _read_outcome(
     )
 
 
-def _read_verdict(request: Request, report: bytes) -> tuple[CheckState, str]:
-    for message in _messages(request.check_nonce, report, 1):
+def _read_verdict(request: Request[Program], report: bytes) -> tuple[CheckState, str]:
+    for message in _messages(request.nonces[1], report, 1):
         match message:
             case ["passed"]:
                 return "passed", ""

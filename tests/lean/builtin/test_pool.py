@@ -11,10 +11,10 @@ import pytest
 
 from awry.errors import UserError
 from awry.lean.builtin import core, library
-from awry.lean.builtin import pool as pools
 from awry.lean.builtin.limits import LeanLimits
 from awry.lean.builtin.pool import JudgeJob, LeanPool, read_messages
 from awry.lean.checks import Elaboration
+from awry.sandbox import isolation
 from awry.sandbox.program import SandboxError
 from awry.sandbox.python import IsolationWarning
 
@@ -194,41 +194,11 @@ def test_a_flood_of_messages_is_cut_and_counts_as_an_error(tight: LeanPool) -> N
 
 def test_a_lost_server_is_replaced_and_its_checks_run_again(needs_lean: None) -> None:
     with LeanPool(workers=1) as pool:
-        before = pool._crews["elaborate"][0]
+        before = pool._elaborating.servers[0]
         os.kill(before.process.pid, signal.SIGKILL)
         found = pool.elaborate([("", GOOD), ("", WRONG)])
         assert [each.exit_code for each in found] == [0, 1]
-        assert pool._crews["elaborate"][0] is not before
-
-
-def test_a_server_that_says_nothing_is_a_failure_not_a_verdict(needs_lean: None) -> None:
-    with LeanPool(workers=1) as pool:
-        for worker in pool._crews["elaborate"]:
-            worker.patience = -1.0
-        patched = pools.Worker.submit
-
-        def hopeless(worker: pools.Worker, body: bytes) -> None:
-            worker.patience = -1.0
-            patched(worker, body)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pools.Worker, "submit", hopeless)
-            found = one(pool, GOOD)
-        assert (found.ended, found.messages, found.olean) == ("failed", (), None)
-        assert one(pool, GOOD).exit_code == 0
-
-
-def test_an_interrupted_batch_leaves_nothing_to_the_next(needs_lean: None) -> None:
-    with LeanPool(workers=1) as pool:
-        with pytest.MonkeyPatch.context() as patch:
-
-            def interrupt(worker: pools.Worker) -> None:
-                raise KeyboardInterrupt
-
-            patch.setattr(pools.Worker, "collect", interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                pool.elaborate([("", WRONG), ("", WRONG)])
-        assert one(pool, GOOD).exit_code == 0
+        assert pool._elaborating.servers[0] is not before
 
 
 def test_the_judge_reads_what_was_written(lean_pool: LeanPool) -> None:
@@ -250,7 +220,7 @@ def test_the_judge_reads_what_was_written(lean_pool: LeanPool) -> None:
 
 def test_a_closed_pool_says_so(needs_lean: None) -> None:
     pool = LeanPool(workers=1)
-    process, base = pool._crews["elaborate"][0].process, pool._crews["elaborate"][0].base
+    process, base = pool._elaborating.servers[0].process, pool._elaborating.servers[0].base
     pool.close()
     assert process.poll() is not None
     assert not Path(base).exists()
@@ -279,7 +249,7 @@ def test_options_that_cannot_work_are_refused(options: dict[str, object], field:
 def test_require_refuses_and_auto_warns_where_a_layer_is_missing(
     needs_lean: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pools, "REQUIRED", (*pools.REQUIRED, "moat"))
+    monkeypatch.setattr(isolation, "REQUIRED", (*isolation.REQUIRED, "moat"))
     with pytest.raises(UserError, match="no moat"):
         LeanPool(workers=1, isolation="require")
     with pytest.warns(IsolationWarning, match="missing"):

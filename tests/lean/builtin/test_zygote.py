@@ -141,7 +141,7 @@ def test_the_weakest_level_runs_and_says_what_it_is(needs_lean: None) -> None:
 def test_the_server_forgets_what_it_was_sent(needs_lean: None) -> None:
     """Its children are copies of it: they could look for what others have answered."""
     with LeanPool(workers=1, limits=SHORT) as pool:
-        outer = pool._crews["elaborate"][0].process.pid
+        outer = pool.servers()[0]
         mark = os.urandom(8).hex()
         pool.elaborate([("", f"-- {mark}\ntheorem t : 1 = 1 := rfl")] * 3)
         servers = [outer, *children(outer)]
@@ -188,7 +188,7 @@ pool = LeanPool(workers=2, limits=LeanLimits(wall_s=60.0), core=Path(sys.argv[1]
 texts = [("", sys.stdin.read())] * 2
 threading.Thread(target=pool.elaborate, args=(texts,), daemon=True).start()
 time.sleep(1.0)
-print(*[worker.process.pid for worker in pool._crews["elaborate"]], flush=True)
+print(*pool.servers(), flush=True)
 time.sleep(60)
 """
 SLEEP = """@[extern "any"] opaque IO.sleep (ms : Nat) (world : Nat) : Nat

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
-import sys
-import threading
-import time
-import warnings
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from awry.errors import UserError
 from awry.lean.builtin.limits import LeanLimits, pack
 from awry.lean.builtin.worker import Kind, Plan, Reply, Worker
 from awry.lean.checks import Elaboration, Message
-from awry.sandbox.program import SandboxError
-from awry.sandbox.python import REQUIRED, Isolation, IsolationWarning
+from awry.sandbox.crew import Crew
+from awry.sandbox.isolation import Isolation, insist, level
 
-_AHEAD = 2  # checks a server is given at a time: it need not wait for us between two
-_TRIES = 2
 _MOST_MESSAGES = 5000
 _FLOOD = Message("error", "too many messages: the rest was cut off", kind="awry.flood")
 _TOO_BIG = "excessive memory consumption detected"
@@ -67,58 +59,29 @@ class LeanPool:
         library: Path | None = None,
         core: Path | None = None,
     ) -> None:
-        if not sys.platform.startswith("linux"):
-            raise UserError("Lean checks need Linux", value=sys.platform, fix="use a container")
         if workers is not None and workers < 1:
             raise UserError("needs at least one worker", field="workers", value=workers)
-        if isolation not in get_args(Isolation):
-            fix = "use " + ", ".join(get_args(Isolation))
-            raise UserError("unknown isolation", field="isolation", value=isolation, fix=fix)
+        strongest = level(isolation)
         self.limits = limits or LeanLimits(wall_s=wall_s, cpu_s=cpu_s, memory_mb=memory_mb)
         self.workers = workers or len(os.sched_getaffinity(0))
-        level = "namespaces" if isolation in ("auto", "require") else isolation
-        self._plan = Plan(library or _library(), core or _core(), self.limits, level)
-        self._locks: dict[Kind, threading.Lock] = {
-            "elaborate": threading.Lock(),
-            "judge": threading.Lock(),
-        }
-        self._crews: dict[Kind, list[Worker]] = {"elaborate": [], "judge": []}
-        self._closed = False
-        self.isolation, self.missing = "", ()
+        self._plan = Plan(library or _library(), core or _core(), self.limits, strongest)
+        self._elaborating = self._crew("elaborate")
         try:
-            self._start("elaborate")
-            self._insist(isolation)
+            self._elaborating.start()
+            self.isolation = self._elaborating.isolation
+            insist(isolation, self.isolation, self._elaborating.missing, "proofs")
         except BaseException:
-            self.close()
+            self._elaborating.close()
             raise
+        self._judging = self._crew("judge", self.isolation)
 
-    def _start(self, kind: Kind) -> None:
-        crew = self._crews[kind]
-        crew += [Worker(kind, self._plan) for _ in range(self.workers)]
-        for worker in crew:
-            layers, missing = worker.greet()
-            if not self.isolation:
-                self.isolation, self.missing = layers, missing
-            if layers != self.isolation:
-                raise SandboxError(f"isolation changed from {self.isolation} to {layers}")
-
-    def _insist(self, isolation: Isolation) -> None:
-        lacking = [name for name in REQUIRED if name not in self.isolation.split("+")]
-        if not lacking or isolation not in ("auto", "require"):
-            return
-        why = "; ".join(self.missing) or "not available here"
-        if isolation == "require":
-            raise UserError(
-                f"this machine does not isolate proofs enough: no {', '.join(lacking)} ({why})",
-                field="isolation",
-                value="require",
-                fix="see `awry sandbox doctor`, or use isolation: auto to take what there is",
-            )
-        warnings.warn(
-            f"proofs are isolated by {self.isolation} only; missing: {why} "
-            "(see `awry sandbox doctor`)",
-            IsolationWarning,
-            stacklevel=3,
+    def _crew(self, kind: Kind, isolation: str = "") -> Crew[bytes, Reply]:
+        return Crew(
+            self.workers,
+            lambda _: Worker(kind, self._plan),
+            failed=lambda _, error: Reply("failed", error),
+            again=lambda reply: reply.ended == "crashed",
+            isolation=isolation,
         )
 
     def __enter__(self) -> LeanPool:
@@ -128,13 +91,13 @@ class LeanPool:
         self.close()
 
     def close(self) -> None:
-        self._closed = True
-        for kind in self._crews:
-            self._dismiss(kind)
+        self._elaborating.close()
+        self._judging.close()
 
-    def _dismiss(self, kind: Kind) -> None:
-        while self._crews[kind]:
-            self._crews[kind].pop().close()
+    def servers(self) -> list[int]:
+        """Process ids of those that run now."""
+        crews = (self._elaborating, self._judging)
+        return [server.process.pid for crew in crews for server in crew.servers]
 
     def identity(self) -> dict[str, str]:
         from awry.lean.builtin import core, library
@@ -160,7 +123,7 @@ class LeanPool:
             (head + text).encode(errors="replace")
             for head, (_, text) in zip(heads, texts, strict=True)
         ]
-        replies = self._run("elaborate", bodies)
+        replies = self._elaborating.run(bodies)
         return [
             _elaboration(reply, head.count("\n"), self.isolation)
             for reply, head in zip(replies, heads, strict=True)
@@ -170,88 +133,7 @@ class LeanPool:
         """What `awry.lean.sound.judge.judge` finds of each, with "ended": "finished"; else only how it
         ended and "detail"."""
         bodies = [pack(job.reference, job.submission, job.theorem.encode()) for job in jobs]
-        return [_judgement(reply) for reply in self._run("judge", bodies)]
-
-    def _run(self, kind: Kind, bodies: Sequence[bytes]) -> list[Reply]:
-        """Run all, in parallel, and return what came of them in the order given."""
-        with self._locks[kind]:
-            if self._closed:
-                raise SandboxError("the pool is closed")
-            if not self._crews[kind]:
-                self._start(kind)
-            try:
-                return _Round(self, self._crews[kind], kind, bodies).replies()
-            except BaseException:
-                # Servers with replies on their way would give them to the next caller.
-                self._dismiss(kind)
-                raise
-
-    def replacement(self, kind: Kind, old: Worker) -> Worker:
-        """A fresh server for one that failed."""
-        old.close()
-        worker = Worker(kind, self._plan)
-        layers, _ = worker.greet()
-        if layers != self.isolation:
-            worker.close()
-            raise SandboxError(f"isolation changed from {self.isolation} to {layers}")
-        return worker
-
-
-class _Round:
-    """One batch of requests, spread over the servers of one kind."""
-
-    def __init__(
-        self, pool: LeanPool, crew: list[Worker], kind: Kind, bodies: Sequence[bytes]
-    ) -> None:
-        self.pool, self.crew, self.bodies = pool, crew, bodies
-        self.kind: Kind = kind
-        self.waiting = deque((index, 1) for index in range(len(bodies)))
-        self.given: list[deque[tuple[int, int]]] = [deque() for _ in crew]  # index, which try
-
-    def replies(self) -> list[Reply]:
-        found: dict[int, Reply] = {}
-        with selectors.DefaultSelector() as selector:
-            for slot, worker in enumerate(self.crew):
-                selector.register(worker.link, selectors.EVENT_READ, slot)
-            while self.waiting or any(self.given):
-                for slot in range(len(self.crew)):
-                    self._give(slot)
-                busy = [slot for slot, own in enumerate(self.given) if own]
-                nearest = min(self.crew[slot].deadline for slot in busy)
-                events = selector.select(max(0.0, nearest - time.monotonic()))
-                ready = {key.data for key, _ in events}
-                now = time.monotonic()
-                for slot in busy:
-                    worker = self.crew[slot]
-                    if slot not in ready and worker.deadline > now:
-                        continue
-                    index, attempt = self.given[slot].popleft()
-                    reply = worker.collect()
-                    if reply.ended == "failed":
-                        # What it had been given ahead was not at fault.
-                        self.waiting.extendleft(reversed(self.given[slot]))
-                        self.given[slot].clear()
-                        selector.unregister(worker.link)
-                        self.crew[slot] = self.pool.replacement(self.kind, worker)
-                        selector.register(self.crew[slot].link, selectors.EVENT_READ, slot)
-                    if reply.ended in ("failed", "crashed") and attempt < _TRIES:
-                        self.waiting.append((index, attempt + 1))
-                    else:
-                        found[index] = reply
-        return [found[index] for index in range(len(self.bodies))]
-
-    def _give(self, slot: int) -> None:
-        own, worker = self.given[slot], self.crew[slot]
-        while self.waiting and len(own) < _AHEAD:
-            # The last ones are spread over the servers, not queued behind one.
-            if own and len(self.waiting) < len(self.crew):
-                return
-            index, attempt = self.waiting[0]
-            if not worker.takes(self.bodies[index]):
-                return
-            self.waiting.popleft()
-            own.append((index, attempt))
-            worker.submit(self.bodies[index])
+        return [_judgement(reply) for reply in self._judging.run(bodies)]
 
 
 def _library() -> Path:
