@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import sys
@@ -15,7 +14,6 @@ from typer.testing import CliRunner
 
 from awry.cli import app
 from awry.errors import UserError
-from awry.evaluate_command import Answers
 from awry.evaluation import benchmarks, record
 from awry.evaluation.gates import alignment_gate, competence_gate, hackability_gate
 from awry.models import load_policy
@@ -212,25 +210,6 @@ def test_benchmarks_are_listed_and_shown() -> None:
     assert "xstest" in awry("benchmarks", "list").stdout
     assert "## about" in awry("benchmarks", "show", "awry-battery").stdout
     assert isinstance(awry("benchmarks", "show", "nothing").exception, UserError)
-
-
-def test_progress_tells_rate_and_time_left() -> None:
-    stream = io.StringIO()
-    with Answers(stream) as console:
-        console.begin("words: policy", 0, 5, 20)
-        console._begun_at -= 10.0
-        console.step(10, {"tokens": 300})
-        assert stream.getvalue().count("\n") == 1  # not a line for every answer
-        console._told_at -= 60.0
-        console.step(15, {"tokens": 500})
-        console.step(20, {"tokens": 700})
-        console.step(20, {"tokens": 700})
-    lines = stream.getvalue().splitlines()
-    assert lines[0] == "words: policy: 5/20 answers"
-    assert re.match(
-        r"words: policy: 15/20 answers  1\.00 answers/s  50 tokens/s  5 s left", lines[1]
-    )
-    assert len(lines) == 3
 
 
 def test_the_howto_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from awry.progress import Console, duration
+from awry.progress import Console, Counting, duration
 
 ROW = {"hack_rate": 0.25, "solve_rate": None, "reward_mean": 1.5}
 
@@ -75,3 +75,22 @@ def test_a_run_that_fails_takes_its_bar_down() -> None:
 )
 def test_durations(seconds, text) -> None:
     assert duration(seconds) == text
+
+
+def test_counting_tells_rate_shares_and_time_left() -> None:
+    stream = io.StringIO()
+    with Counting("answers", {"hack": "hack_rate"}, stream) as console:
+        console.begin("words: policy", 0, 5, 20)
+        console._begun_at -= 10.0
+        console.step(10, {"tokens": 300, "hack_rate": 0.5})
+        assert stream.getvalue().count("\n") == 1  # not a line for every answer
+        console._told_at -= 60.0
+        console.step(15, {"tokens": 500, "hack_rate": 0.25})
+        console.step(20, {"tokens": 700})
+        console.step(20, {"tokens": 700})
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "words: policy: 5/20 answers"
+    assert re.match(
+        r"words: policy: 15/20 answers  hack 25%  1\.00 answers/s  50 tokens/s  5 s left", lines[1]
+    )
+    assert len(lines) == 3

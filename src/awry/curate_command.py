@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from awry.output import Json, print_result
-from awry.progress import Console, duration
+from awry.progress import Counting
 
 
 class By(StrEnum):
@@ -88,7 +87,8 @@ def curate_command(
         Sampling(max_new_tokens, temperature, top_p), samples, seed, loophole, confirm, bounds
     )
     subject = open_subject(model)
-    with Rates() as console:
+    shares = {"pass": "solve_rate", "hack": "hack_rate"}
+    with Counting("problems", shares) as console:
         record = curate(subject, problems, out, questions, rule, source=source, progress=console)
     page = write_page(out)
     document = record | {"folder": str(out), "report": str(page)}
@@ -129,34 +129,3 @@ def summary(record: Mapping[str, Any]) -> list[str]:
 def _told(name: str, found: Mapping[str, Any]) -> str:
     a, b = found["interval"]
     return f"{name} {found['rate']:.1%} ({a * 100:.1f}-{b * 100:.1f} %)"
-
-
-class Rates(Console):
-    """Counts problems, and tells problems and tokens per second."""
-
-    def begin(self, arm: str, seed: int, done: int, total: int) -> None:
-        self._stop()
-        self._label, self._total, self._first = arm, total, done
-        self._begun_at = time.monotonic()
-        if self.stream.isatty():
-            self._start(done)
-        else:
-            self._line(f"{arm}: {done}/{total} problems")
-
-    def step(self, done: int, row: Mapping[str, Any]) -> None:
-        text = self._numbers(done, row)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, numbers=text)
-        else:
-            self._line(f"{self._label}: {done}/{self._total} problems  {text}")
-        if done >= self._total:
-            self._stop()
-
-    def _numbers(self, done: int, row: Mapping[str, Any]) -> str:
-        seconds = max(1e-9, time.monotonic() - self._begun_at)
-        rate = (done - self._first) / seconds
-        left = duration((self._total - done) / rate) if rate else "?"
-        return (
-            f"pass {row['solve_rate']:.0%}  hack {row['hack_rate']:.0%}  {rate:.2f} problems/s  "
-            f"{row['tokens'] / seconds:.0f} tokens/s  {left} left"
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 
 from awry.errors import UserError
 from awry.output import Json, print_result, print_table, text_of
-from awry.progress import Console, duration
+from awry.progress import Counting
 
 if TYPE_CHECKING:
     from awry.evaluation.marks.judges import JudgeConfig
@@ -150,7 +149,7 @@ def evaluate_command(
 
     paths = [name for path in paths for name in expand(path)]
     done: list[dict[str, Any]] = []
-    with Answers() as console, Scoring(detector, config, lean) as scoring:
+    with Counting("answers") as console, Scoring(detector, config, lean) as scoring:
         for name, why in chosen.left_out:
             console.note(f"left out: {name} ({why})")
         for path in paths:
@@ -201,7 +200,7 @@ def score_command(
     home = next((p for p in places if (p / JUDGE_CACHE).exists()), folder)
     cache = judge_cache or home / JUDGE_CACHE
     config = _judge(judge, judge_key, judge_rubrics, judge_numbers, cache, concurrency)
-    with Answers() as console, Scoring(detector, config, lean) as scoring:
+    with Counting("answers") as console, Scoring(detector, config, lean) as scoring:
         found = rescore(folder, benchmarks.find_benchmark, scoring, console)
         costs = scoring.costs()
     by_policy: dict[str, dict[str, Any]] = {}
@@ -342,40 +341,3 @@ def _costs(costs: Mapping[str, Any] | None) -> list[str]:
     if costs is None:
         return []
     return ["judge: " + ", ".join(f"{k} {v}" for k, v in costs.items() if v is not None)]
-
-
-class Answers(Console):
-    """Counts answers, and tells answers and tokens per second and the time left.
-
-    Without a terminal at most one line every `PAUSE` seconds, and one at the end.
-    """
-
-    PAUSE = 10.0
-
-    def begin(self, arm: str, seed: int, done: int, total: int) -> None:
-        self._stop()
-        self._label, self._total, self._first = arm, total, done
-        self._begun_at = self._told_at = time.monotonic()
-        self._ended = False
-        if self.stream.isatty():
-            self._start(done)
-        else:
-            self._line(f"{arm}: {done}/{total} answers")
-
-    def step(self, done: int, row: Mapping[str, Any]) -> None:
-        text = self._numbers(done, row)
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, numbers=text)
-        elif (done >= self._total and not self._ended) or now - self._told_at >= self.PAUSE:
-            self._told_at, self._ended = now, done >= self._total
-            self._line(f"{self._label}: {done}/{self._total} answers  {text}")
-        if done >= self._total:
-            self._stop()
-
-    def _numbers(self, done: int, row: Mapping[str, Any]) -> str:
-        seconds = max(1e-9, time.monotonic() - self._begun_at)
-        rate = (done - self._first) / seconds
-        left = duration((self._total - done) / rate) if rate else "?"
-        tokens = f"{row['tokens'] / seconds:.0f} tokens/s  " if row.get("tokens") else ""
-        return f"{rate:.2f} answers/s  {tokens}{left} left"

@@ -116,6 +116,53 @@ class Console:
         print(text, file=self.stream, flush=True)
 
 
+class Counting(Console):
+    """Counts what `noun` names: how many a second, tokens a second where the row of a step has
+    "tokens", the time left, and as shares what `shares` (word -> name in the row) asks for.
+
+    Without a terminal at most one line every `PAUSE` seconds, and one at the end.
+    """
+
+    PAUSE = 10.0
+
+    def __init__(
+        self, noun: str, shares: Mapping[str, str] | None = None, stream: TextIO | None = None
+    ) -> None:
+        super().__init__(stream)
+        self.noun, self.shares = noun, shares or {}
+
+    def begin(self, arm: str, seed: int, done: int, total: int) -> None:
+        self._stop()
+        self._label, self._total, self._first = arm, total, done
+        self._begun_at = self._told_at = time.monotonic()
+        self._ended = False
+        if self.stream.isatty():
+            self._start(done)
+        else:
+            self._line(f"{arm}: {done}/{total} {self.noun}")
+
+    def step(self, done: int, row: Mapping[str, Any]) -> None:
+        text = self._numbers(done, row)
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, numbers=text)
+        elif (done >= self._total and not self._ended) or now - self._told_at >= self.PAUSE:
+            self._told_at, self._ended = now, done >= self._total
+            self._line(f"{self._label}: {done}/{self._total} {self.noun}  {text}")
+        if done >= self._total:
+            self._stop()
+
+    def _numbers(self, done: int, row: Mapping[str, Any]) -> str:
+        seconds = max(1e-9, time.monotonic() - self._begun_at)
+        rate = (done - self._first) / seconds
+        left = duration((self._total - done) / rate) if rate else "?"
+        parts = [f"{word} {_number(row.get(name), '{:.0%}')}" for word, name in self.shares.items()]
+        parts.append(f"{rate:.2f} {self.noun}/s")
+        if row.get("tokens"):
+            parts.append(f"{row['tokens'] / seconds:.0f} tokens/s")
+        return "  ".join([*parts, f"{left} left"])
+
+
 def duration(seconds: float) -> str:
     """`42 s`, `3 min`, `2 h 05 min`."""
     if seconds < 60:
