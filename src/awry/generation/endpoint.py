@@ -7,27 +7,20 @@ environment at each call and never kept, printed or recorded.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2 as httpx
-
 from awry.errors import UserError
 from awry.generation.engine import Sampling
+from awry.json_client import JsonClient, NoAnswer
 
 Message = Mapping[str, str]  # {"role": ..., "content": ...}
-LONGEST_PAUSE = 60.0  # seconds: a server that asks for more is asked again after this
 TIMEOUT = 300.0  # seconds for one answer: a queue of long ones in front of it is usual
-_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class RequestFailed(Exception):
@@ -73,14 +66,14 @@ class Chat:
     raw: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class Usage:
     """What has been asked of an endpoint so far, for cost."""
 
-    requests: int = 0
-    retries: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    requests: int
+    retries: int
+    prompt_tokens: int
+    completion_tokens: int
 
 
 class Endpoint:
@@ -101,17 +94,24 @@ class Endpoint:
         timeout: float = TIMEOUT,
         pause: float = 1.0,
     ) -> None:
-        self.base_url = _address(base_url)
-        self.host = httpx.URL(self.base_url).host
-        self.model, self.api_key_env = model, api_key_env
-        self.concurrency, self.retries, self.pause = concurrency, retries, pause
-        self.usage = Usage()
-        self._answered = False
+        self._client = JsonClient(
+            base_url.strip().rstrip("/").removesuffix("/chat/completions"),
+            field="base_url",
+            example="http://127.0.0.1:8000/v1",
+            connections=concurrency,
+            timeout=timeout,
+            retries=retries,
+            pause=pause,
+        )
+        self.base_url, self.host = self._client.url, self._client.host
+        self.model, self.api_key_env, self.concurrency = model, api_key_env, concurrency
+        self._asked = self._prompt_tokens = self._completion_tokens = 0
         self._lock = threading.Lock()
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(timeout, connect=10.0),
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-            trust_env=self.host not in _LOCAL,  # a proxy cannot reach this machine's own servers
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            self._asked, self._client.retried, self._prompt_tokens, self._completion_tokens
         )
 
     def __enter__(self) -> Endpoint:
@@ -167,8 +167,9 @@ class Endpoint:
 
     def _ask(self, chat: Chat, timeout: float | None) -> list[ChatReply]:
         route = "completions" if chat.raw else "chat/completions"
-        data = self._post(f"{self.base_url}/{route}", self._body(chat), timeout)
+        data = self._post(f"/{route}", self._body(chat), timeout)
         try:
+            self._count(data.get("usage") or {})
             replies = _replies(data, chat.raw)
         except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             detail = f"{type(error).__name__}: {error}"
@@ -206,119 +207,55 @@ class Endpoint:
             body["top_logprobs"] = chat.top_logprobs
         return body
 
-    def _post(self, url: str, body: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-        reason = ""
-        for attempt in range(self.retries + 1):
-            if attempt:
-                with self._lock:
-                    self.usage.retries += 1
-            wait: float | None = None
-            try:
-                response = self._send(url, body, timeout)
-            except httpx.ConnectError as error:
-                if not self._answered:
-                    raise self._unreachable(error) from error
-                reason = f"the server is gone: {error}"
-            except httpx.TimeoutException:
-                reason = f"no answer within {timeout or self._client.timeout.read:.0f} s"
-            except httpx.TransportError as error:
-                reason = f"the connection broke: {error}"
-            else:
-                self._answered = True
-                if response.status_code == 200:
-                    try:
-                        return self._count(response.json())
-                    except ValueError:
-                        reason = "the answer is not JSON"
-                elif response.status_code in _AGAIN:
-                    reason = f"{response.status_code}: {_detail(response)}"
-                    wait = _asked_wait(response)
-                else:
-                    raise self._refused(response)
-            if attempt < self.retries:
-                # jitter, so that what failed together does not come back together
-                own = self.pause * 2**attempt * (0.5 + random.random())
-                time.sleep(min(own if wait is None else max(wait, own / 4), LONGEST_PAUSE))
-        raise RequestFailed(f"{reason} (asked {self.retries + 1} times)")
+    def _post(self, route: str, body: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        try:
+            return self._client.post(route, body, self._headers(), self._refused, timeout)
+        except NoAnswer as failure:
+            raise RequestFailed(str(failure)) from failure
 
-    def _send(self, url: str, body: dict[str, Any], timeout: float | None) -> httpx.Response:
-        headers = {"Content-Type": "application/json"}
-        if self.api_key_env:
-            key = os.environ.get(self.api_key_env, "").strip()
-            if not key:
-                raise UserError(
-                    "the environment variable with the endpoint's key is not set",
-                    field="api_key_env",
-                    value=self.api_key_env,
-                    fix=f"export {self.api_key_env}=... before the command",
-                )
-            headers["Authorization"] = f"Bearer {key}"
-        content = json.dumps(body).encode()
-        if timeout is None:
-            return self._client.post(url, content=content, headers=headers)
-        return self._client.post(url, content=content, headers=headers, timeout=timeout)
-
-    def _count(self, data: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise ValueError
-        used = data.get("usage") or {}
+    def _count(self, used: Mapping[str, Any]) -> None:
         with self._lock:
-            self.usage.requests += 1
-            self.usage.prompt_tokens += int(used.get("prompt_tokens") or 0)
-            self.usage.completion_tokens += int(used.get("completion_tokens") or 0)
-        return data
+            self._asked += 1
+            self._prompt_tokens += int(used.get("prompt_tokens") or 0)
+            self._completion_tokens += int(used.get("completion_tokens") or 0)
 
-    def _unreachable(self, error: Exception) -> UserError:
-        return UserError(
-            f"nothing answers at this address: {error}",
-            field="base_url",
-            value=self.base_url,
-            fix="start the server, or correct the host and port",
-        )
+    def _headers(self) -> dict[str, str]:
+        if not self.api_key_env:
+            return {}
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not key:
+            raise UserError(
+                "the environment variable with the endpoint's key is not set",
+                field="api_key_env",
+                value=self.api_key_env,
+                fix=f"export {self.api_key_env}=... before the command",
+            )
+        return {"Authorization": f"Bearer {key}"}
 
-    def _refused(self, response: httpx.Response) -> Exception:
-        status, detail = response.status_code, _detail(response)
+    def _refused(self, status: int, said: str) -> Exception:
         if status in (401, 403):
             named = f"${self.api_key_env}" if self.api_key_env else "no key was sent"
             return UserError(
-                f"the endpoint refused the key ({status}): {detail}",
+                f"the endpoint refused the key ({status}): {said}",
                 field="api_key_env",
                 value=named,
                 fix="put a valid key into the environment and name its variable",
             )
         if status == 404:
             return UserError(
-                f"the endpoint has no such model or route (404): {detail}",
+                f"the endpoint has no such model or route (404): {said}",
                 field="model",
                 value=f"{self.model} at {self.base_url}",
                 fix="list what it serves with GET BASE_URL/models; the base URL usually ends in /v1",
             )
         if status in (402, 405) or 300 <= status < 400:
             return UserError(
-                f"the endpoint answers {status}: {detail}",
+                f"the endpoint answers {status}: {said}",
                 field="base_url",
                 value=self.base_url,
                 fix="check the address (redirects are not followed) and the account",
             )
-        return RequestFailed(f"{status}: {detail}")
-
-
-def _address(text: str) -> str:
-    """A checked base URL without a slash at its end."""
-    cut = text.strip().rstrip("/").removesuffix("/chat/completions")
-    try:
-        url = httpx.URL(cut)
-        fine = url.scheme in ("http", "https") and bool(url.host) and not url.query
-    except httpx.InvalidURL:
-        fine = False
-    if not fine:
-        raise UserError(
-            "this is not the address of an endpoint",
-            field="base_url",
-            value=text,
-            fix="give one such as http://127.0.0.1:8000/v1",
-        )
-    return cut
+        return RequestFailed(f"{status}: {said}")
 
 
 def _replies(data: dict[str, Any], raw: bool) -> list[ChatReply]:
@@ -362,21 +299,3 @@ def _by_text(tokens: Sequence[Mapping[str, Any]]) -> dict[str, float]:
             value = high + math.log1p(math.exp(low - high))
         out[text] = value
     return out
-
-
-def _detail(response: httpx.Response) -> str:
-    """The server's own word for what is wrong, in one line."""
-    try:
-        error = response.json()
-        error = error.get("error", error)
-        text = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        text = response.text
-    return " ".join(str(text).split())[:300]
-
-
-def _asked_wait(response: httpx.Response) -> float | None:
-    try:
-        return float(response.headers.get("retry-after", ""))
-    except ValueError:
-        return None

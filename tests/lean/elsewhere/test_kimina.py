@@ -80,7 +80,7 @@ def test_busy_and_broken_servers_are_asked_again(tools: Path) -> None:
     script = Script(faults=faults)
     with serve(tools, script) as url, opened(url) as kimina:
         (found,) = kimina.elaborate([("", GOOD)])
-        assert kimina.retried == 3
+        assert kimina._client.retried == 3
     assert found.ended == "finished"
     assert not found.errors
 

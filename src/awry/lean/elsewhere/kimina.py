@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import secrets
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import httpx2 as httpx
-
 from awry.errors import UserError
+from awry.json_client import JsonClient, NoAnswer
 from awry.lean.checks import Elaboration
 from awry.lean.elsewhere.lake import FLOOD, MOST_OUTPUT
 from awry.lean.elsewhere.repl import ReplFailed, read_reply
@@ -30,11 +27,8 @@ WALL_S = 60.0
 _QUEUE_S = 600.0  # beyond a text's own limit: it waits for a free REPL
 _CONCURRENCY, _RETRIES, _PAUSE = 16, 6, 1.0
 _RETRIES_500 = 1
-_LONGEST_PAUSE = 30.0
 _KEPT_OF_FLOOD = 100  # messages
-_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _ROUTES = ("/api/check", "/verify")
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 # Between header and text: no import line of a text is one of the header's, which the server cuts off.
 _BETWEEN = "-- text"
 
@@ -45,6 +39,10 @@ class _Failed(Exception):
 
 class _Gone(_Failed):
     """No answer after all retries."""
+
+
+class _NoRoute(Exception):
+    """The server does not know this path."""
 
 
 class Kimina:
@@ -64,19 +62,20 @@ class Kimina:
         retries: int = _RETRIES,
         pause: float = _PAUSE,
     ) -> None:
-        self.url = _address(url)
-        self.wall_s, self.retries, self.pause = wall_s, retries, pause
-        self.workers = workers or _CONCURRENCY
-        self.retried = 0
+        self.wall_s, self.workers = wall_s, workers or _CONCURRENCY
+        self._client = JsonClient(
+            url,
+            field="toolchain",
+            example="kimina:http://127.0.0.1:8000",
+            connections=self.workers,
+            timeout=wall_s + _QUEUE_S,
+            retries=retries,
+            pause=pause,
+            most_retries={500: _RETRIES_500},  # what a text gives that ends its REPL
+        )
+        self.url = self._client.url
         self._route = ""
         self._offsets: dict[str, int] = {}  # header -> what is added to the server's lines
-        self._lock = threading.Lock()
-        host = httpx.URL(self.url).host
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(wall_s + _QUEUE_S, connect=10.0),
-            limits=httpx.Limits(max_connections=self.workers),
-            trust_env=host not in _LOCAL,
-        )
         self._facts: dict[str, str] | None = None
 
     def __enter__(self) -> Kimina:
@@ -214,52 +213,16 @@ class Kimina:
 
     def _post(self, route: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """The answer; None where there is no such route."""
-        reason, most, attempt = "", self.retries, 0
-        for attempt in range(self.retries + 1):
-            wait: float | None = None
-            try:
-                response = self._client.post(self.url + route, json=body, headers=_key())
-            except httpx.ConnectError as error:
-                if not self._route:
-                    raise UserError(
-                        f"nothing answers at this address: {error}",
-                        field="toolchain",
-                        value=self.url,
-                        fix="start the server, or correct the host and port",
-                    ) from error
-                reason = f"the server is gone: {error}"
-            except httpx.TimeoutException:
-                reason = f"no answer within {self.wall_s + _QUEUE_S:.0f} s"
-            except httpx.TransportError as error:
-                reason = f"the connection broke: {error}"
-            else:
-                if response.status_code == 200:
-                    try:
-                        data = response.json()
-                    except (ValueError, RecursionError):
-                        data = None
-                    if isinstance(data, dict):
-                        return data
-                    reason = "the answer is no JSON object"
-                elif response.status_code in (404, 405) and not self._route:
-                    return None
-                elif response.status_code in _AGAIN:
-                    reason = f"{response.status_code}: {' '.join(response.text.split())[:200]}"
-                    wait = _asked_wait(response)
-                    if response.status_code == 500:  # what a text gives that ends its REPL
-                        most = min(most, _RETRIES_500)
-                else:
-                    raise self._refused(response)
-            if attempt >= most:
-                break
-            with self._lock:
-                self.retried += 1
-            own = self.pause * 2**attempt * (0.5 + random.random())
-            time.sleep(min(own if wait is None else max(wait, own / 4), _LONGEST_PAUSE))
-        raise _Gone(f"{reason} (asked {attempt + 1} times)")
+        try:
+            return self._client.post(route, body, _key(), self._refused)
+        except NoAnswer as failure:
+            raise _Gone(str(failure)) from failure
+        except _NoRoute:
+            return None
 
-    def _refused(self, response: httpx.Response) -> UserError:
-        status, said = response.status_code, " ".join(response.text.split())[:200]
+    def _refused(self, status: int, said: str) -> Exception:
+        if status in (404, 405) and not self._route:
+            return _NoRoute()
         if status in (401, 403):
             return UserError(
                 f"the server refused the key ({status}): {said}",
@@ -275,31 +238,7 @@ class Kimina:
         )
 
 
-def _address(text: str) -> str:
-    cut = text.strip().rstrip("/")
-    try:
-        url = httpx.URL(cut)
-        fine = url.scheme in ("http", "https") and bool(url.host) and not url.query
-    except httpx.InvalidURL:
-        fine = False
-    if not fine:
-        raise UserError(
-            "this is not the address of a server",
-            field="toolchain",
-            value=text,
-            fix="give one such as kimina:http://127.0.0.1:8000",
-        )
-    return cut
-
-
 def _key() -> dict[str, str]:
     """Read at each call and never kept, printed or recorded."""
     key = os.environ.get(KEY, "").strip()
     return {"Authorization": f"Bearer {key}", "X-Auth-Token": f"Bearer {key}"} if key else {}
-
-
-def _asked_wait(response: httpx.Response) -> float | None:
-    try:
-        return float(response.headers.get("retry-after", ""))
-    except ValueError:
-        return None
