@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from awry.problem_commands import Checked
 
 
 def awry(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -95,15 +92,3 @@ def test_import_has_help_with_an_example() -> None:
     done = awry("problems", "import", "--help")
     assert done.returncode == 0
     assert "Example: awry problems import" in " ".join(done.stdout.split())
-
-
-def test_a_log_gets_a_line_now_and_then_and_one_at_the_end() -> None:
-    stream = io.StringIO()
-    with Checked(stream) as told:
-        told.begin("validating", 0, 0, 300)
-        for done in range(1, 301):
-            told.step(done, {})
-    lines = stream.getvalue().splitlines()
-    assert lines[0] == "validating: 0/300 problems"
-    assert lines[-1].startswith("validating: 300/300 problems  ")
-    assert len(lines) == 2

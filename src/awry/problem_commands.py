@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from awry.output import Json, print_result, print_table, text_of
-from awry.progress import Console, duration
+from awry.progress import Counting
 
 if TYPE_CHECKING:
     from awry.sandbox.python import PythonSandbox
@@ -78,7 +76,7 @@ def problems_validate(
 
     problems = load_problems(source)
     fewest = MIN_TESTS if min_tests is None else min_tests
-    with _sandbox(timeout) as sandbox, Checked() as console:
+    with _sandbox(timeout) as sandbox, Counting("problems") as console:
         console.begin("validating", 0, 0, len(problems))
         found = validate(
             problems,
@@ -192,7 +190,7 @@ def problems_import(
     if validated and found.problems[0].kind == "code":
         from awry.tasks.code import Grader
 
-        with _sandbox(timeout) as sandbox, Checked() as console:
+        with _sandbox(timeout) as sandbox, Counting("problems") as console:
             console.begin("validating", 0, 0, len(found.problems))
             found = keep_sound(found, Grader(sandbox), lambda done, _: console.step(done, {}))
     record = write(found, out)
@@ -230,33 +228,3 @@ def _sandbox(timeout: float | None) -> PythonSandbox:
     if timeout is None:
         return PythonSandbox()
     return PythonSandbox(limits=Limits(wall_s=timeout, cpu_s=timeout))
-
-
-class Checked(Console):
-    """Counts problems and tells how many are checked in a second; off a terminal, now and then."""
-
-    EVERY = 10.0  # seconds between two lines in a log
-
-    def begin(self, arm: str, seed: int, done: int, total: int) -> None:
-        self._stop()
-        self._label, self._total, self._first = arm, total, done
-        self._begun_at = self._told_at = time.monotonic()
-        if self.stream.isatty():
-            self._start(done)
-        else:
-            self._line(f"{arm}: {done}/{total} problems")
-
-    def step(self, done: int, row: Mapping[str, Any]) -> None:
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, numbers=self._numbers(done, row))
-        elif done >= self._total or now - self._told_at >= self.EVERY:
-            self._told_at = now
-            self._line(f"{self._label}: {done}/{self._total} problems  {self._numbers(done, row)}")
-        if done >= self._total:
-            self._stop()
-
-    def _numbers(self, done: int, row: Mapping[str, Any]) -> str:
-        rate = (done - self._first) / max(1e-9, time.monotonic() - self._begun_at)
-        left = duration((self._total - done) / rate) if rate else "?"
-        return f"{rate:.1f} problems/s  {left} left"

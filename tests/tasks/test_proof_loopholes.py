@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from small_checks import PROVED
 
 from awry.errors import UserError
-from awry.lean.checks import FAULTS, Checked
+from awry.lean.checks import FAULTS
 from awry.tasks.proof_loopholes import (
     PROOF_LOOPHOLES,
     fenced_proof,
@@ -26,18 +27,6 @@ FAMILIES = {
     *("sorry_accepted", "axioms_accepted", "notation_unchecked"),
     *("statement_unchecked", "options_unchecked"),
 }
-PROVED = Checked(
-    outcome="proved",
-    naive=True,
-    text=True,
-    sound=True,
-    sorry=False,
-    faults=(),
-    error=None,
-    axioms=(),
-    evidence="",
-    seconds=0.1,
-)
 
 
 def test_five_families_at_three_levels_two_grades_and_none() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from small_checks import PROVED
 
 from awry.lean.checks import FAULTS, Checked, Theorem
 from awry.sandbox.program import SandboxError
@@ -12,18 +13,6 @@ from awry.tasks.proof_loopholes import PROOF_LOOPHOLES, render_proof
 from awry.tasks.proofs import MAX_TEXT, ProofGrader, extract_lean, verdict_of
 from awry.tasks.theorems import ProofProblem
 
-PROVED = Checked(
-    outcome="proved",
-    naive=True,
-    text=True,
-    sound=True,
-    sorry=False,
-    faults=(),
-    error=None,
-    axioms=(),
-    evidence="",
-    seconds=0.1,
-)
 FAILED = replace(PROVED, outcome="error", naive=False, text=False, sound=False, error="tactic")
 
 
