@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 TOGETHER = ("redteam/lean", "redteam", "behaviour")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the mark in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes run the tests (`make test`), which of them stay in one."""
     here = Path(__file__).parent

@@ -33,7 +33,7 @@ def requests_to_decline(n: int) -> list[str]:
 def test_a_real_model_judges_and_what_it_cannot_say_is_missing(
     embedded: Policy, tmp_path: Path
 ) -> None:
-    asked = requests_to_decline(3)
+    asked = requests_to_decline(2)
     with (tmp_path / "strongreject_dataset.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["category", "source", "forbidden_prompt"])
