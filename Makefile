@@ -19,7 +19,7 @@ types: .venv
 	$(BIN)/pyright
 
 unit: .venv
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 .venv: .venv/installed
 
