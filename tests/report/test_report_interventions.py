@@ -208,6 +208,12 @@ RULES = [
     ),
     (pair("lower", solved=0.02), [placebo("lower")], "specific", "(hardly anything is solved)"),
     (
+        pair("lower", solved=0.02, compiling=(0.9, 0.4)),
+        [placebo("lower")],
+        "specific",
+        "(hardly anything is solved, and fewer answers compile)",
+    ),
+    (
         pair("lower", delays=True),
         [placebo("lower")],
         "specific",
@@ -408,3 +414,30 @@ def test_experiments_without_interventions_say_nothing_of_them(report):
     document = to_json(report)
     assert document["interventions"] == []
     assert document["arms"]["vanilla"]["cosines"] is None
+
+
+def test_an_arm_that_writes_less_that_compiles_may_hack_less_for_that():
+    fewer = judge(ROLE, pair("lower", solved=0.02, compiling=(0.93, 0.42)), [])
+    assert "On that probe 42 % of the answers of cut compile, 93 % of vanilla's." in fewer.text
+    assert "A hack has to compile too" in fewer.text
+    alike = judge(ROLE, pair("lower", solved=0.02, compiling=(0.93, 0.9)), [])
+    assert "90 % of the answers of cut compile" in alike.text
+    assert "A hack has to compile too" not in alike.text
+    assert "compile" not in judge(ROLE, pair("lower", solved=0.02), []).text
+
+
+def test_shares_that_compile_come_from_the_last_probe(directed):
+    (found,) = [i for i in to_json(directed)["interventions"] if i["arm"] == "projected"]
+    assert found["versus_vanilla"]["compile_rate"] == {"reference": 0.95, "arm": 0.95}
+
+
+def test_a_probe_that_does_not_say_what_compiles_is_no_comparison(tmp_path):
+    arms = fake_direction.arms(Arm, vanilla=VANILLA.hack, projected=lambda s: 0.06)
+    home = write_experiment(tmp_path, arms=arms, direction=fake_direction.SECTION)
+    for file in tmp_path.rglob("probe.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        kept = [{k: v for k, v in row.items() if k != "compile_rate"} for row in rows]
+        file.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    (found,) = to_json(build_report(home))["interventions"]
+    assert found["versus_vanilla"]["compile_rate"] is None
+    assert "compile" not in found["text"]

@@ -145,6 +145,7 @@ def _versus_json(v: Versus) -> dict[str, Any]:
         "hack_rate": v.hack and _measured_json(v.hack),
         "solve_rate": v.solve and _measured_json(v.solve),
         "solving": v.solving,
+        "compile_rate": v.compiling and _rates_json(v.compiling),
         "training_end": v.training and _measured_json(v.training),
         "seeds": v.seeds and _seeds_json(v.seeds),
         "trajectory": v.course and _trajectory_json(v.course),
@@ -153,8 +154,11 @@ def _versus_json(v: Versus) -> dict[str, Any]:
 
 
 def _measured_json(m: Measured) -> dict[str, Any]:
-    rates = dict(zip(("reference", "arm"), map(_number, m.rates), strict=True))
-    return {**rates, "difference": _change_json(m.change)}
+    return {**_rates_json(m.rates), "difference": _change_json(m.change)}
+
+
+def _rates_json(rates: tuple[float, float]) -> dict[str, float | None]:
+    return dict(zip(("reference", "arm"), map(_number, rates), strict=True))
 
 
 def _seeds_json(s: SeedSpread) -> dict[str, Any]:

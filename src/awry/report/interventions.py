@@ -130,6 +130,7 @@ def judge(
         return vanilla.finding
     headline += _seeds_clause(kind, vanilla, placebos)
     text = [_hacks(vanilla), *(_placebo_sentence(p) for p in placebos), _solve_sentence(vanilla)]
+    text.append(_compile_sentence(vanilla))
     if vanilla.course and vanilla.course.delays:
         text.append(_delay_sentence(vanilla))
     if role.differing:
@@ -216,7 +217,8 @@ def _price(pair: Versus) -> str:
         lost = findings.signed(-pair.solve.change.estimate).lstrip("+")
         return f" at the price of {lost} points of solve rate"
     if pair.solving == "matched" and _little_to_lose(pair):
-        return " (hardly anything is solved)"
+        fewer = ", and fewer answers compile" if _fewer_compile(pair) else ""
+        return f" (hardly anything is solved{fewer})"
     return {
         "matched": " at matched solve rate",
         "more": " while solving more",
@@ -266,6 +268,21 @@ def _solve_sentence(pair: Versus) -> str:
     }[pair.solving]
     note = f" {pair.reference} itself had little to lose." if _little_to_lose(pair) else ""
     return f"{numbers}: {said}.{note}"
+
+
+def _compile_sentence(pair: Versus) -> str:
+    """Where nothing is solved, this is the ability that is left to lose."""
+    if pair.compiling is None:
+        return ""
+    reference, arm = (percent(rate) for rate in pair.compiling)
+    said = f"On that probe {arm} of the answers of {pair.arm} compile, {reference} of {pair.reference}'s."
+    if pair.kind == "lower" and _fewer_compile(pair):
+        said += " A hack has to compile too: part of the difference may be that."
+    return said
+
+
+def _fewer_compile(pair: Versus) -> bool:
+    return pair.compiling is not None and pair.compiling[1] < pair.compiling[0] - SOLVE_MARGIN
 
 
 def _little_to_lose(pair: Versus) -> bool:

@@ -83,7 +83,8 @@ class SeedSpread:
 @dataclass(frozen=True)
 class Versus:
     """An arm against a reference. kind: as `findings.judge_pair` says of the hack rate; solving:
-    matched, less, more, unclear, not_measured; measured_on: probe, training or nothing.
+    matched, less, more, unclear, not_measured; measured_on: probe, training or nothing. compiling:
+    share of answers to the last probe that compile, (reference, arm).
     """
 
     arm: str
@@ -97,6 +98,7 @@ class Versus:
     training: Measured | None  # hack rate in the last window of steps that both have
     seeds: SeedSpread | None  # None with fewer than two seeds in common
     course: Trajectory | None
+    compiling: tuple[float, float] | None = None
 
     @property
     def over_seeds(self) -> str:
@@ -154,6 +156,7 @@ def versus(experiment: Experiment, reference: str, arm: str, icc: float) -> Vers
         training=_measured(training),
         seeds=_spread(sides, counted) if hack else None,
         course=trace(*curves, icc=icc),
+        compiling=_compiling(sides) if measured_on == "probe" else None,
     )
 
 
@@ -279,6 +282,16 @@ def _last_probe(runs: Sequence[Run]) -> Counts:
         for run in runs
         if run.probe
     )
+
+
+def _compiling(sides: Sides) -> tuple[float, float] | None:
+    """Described, not tested: a probe says how many of its answers compile, not which."""
+    rates = [[run.probe[-1].get("compile_rate") for run in side] for side in sides]
+    known = [[rate for rate in side if isinstance(rate, int | float)] for side in rates]
+    if known != rates:
+        return None
+    reference, arm = (math.fsum(side) / len(side) for side in known)
+    return reference, arm
 
 
 def _last_probe_rate(run: Run) -> float:
